@@ -1,0 +1,1 @@
+//! Schema differences between two catalogs.

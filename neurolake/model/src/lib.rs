@@ -1,0 +1,19 @@
+//! The catalog as plain data. This room knows what a catalog, a database, a table, a column and a
+//! type are, and how they are written to `catalog.json`. It refuses to know source code, files on
+//! disk, Arrow or any client.
+//!
+//! Read in this order: [`catalog`] (the nouns), [`types`] (column types), [`value`] (example
+//! values), [`document`] (`catalog.json`: versions, loading, saving).
+
+pub mod catalog;
+pub mod document;
+pub mod types;
+pub mod value;
+
+pub use catalog::{
+    Argument, Catalog, Column, Database, Deprecation, Endpoints, Input, Location, Notebook,
+    Partition, Partitioning, Source, Table,
+};
+pub use document::{FORMAT_VERSION, LoadError};
+pub use types::{Field, Type};
+pub use value::Value;

@@ -253,12 +253,13 @@ pub struct Partition {
 
 /// A column of a table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Column {
+pub struct Column<T = Type> {
     /// Name in the stored table.
     pub name: String,
-    /// Type of its values.
+    /// Type of its values. A declaration that is not resolved yet holds a
+    /// [`TypeRef`](crate::declaration::TypeRef) here.
     #[serde(rename = "type")]
-    pub data_type: Type,
+    pub data_type: T,
     /// Whether it may hold nulls.
     pub nullable: bool,
     /// Markdown; links as in [`Table::docs`].

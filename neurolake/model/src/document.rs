@@ -62,7 +62,8 @@ impl Catalog {
 
     /// Writes the document, indented by two spaces and ending with a newline.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("a catalog holds only JSON values");
+        let mut text =
+            serde_json::to_string_pretty(self).expect("a catalog holds only JSON values");
         text.push('\n');
         text
     }

@@ -3,9 +3,11 @@
 //! disk, Arrow or any client.
 //!
 //! Read in this order: [`catalog`] (the nouns), [`types`] (column types), [`value`] (example
-//! values), [`document`] (`catalog.json`: versions, loading, saving).
+//! values), [`document`] (`catalog.json`: versions, loading, saving), [`declaration`] (one
+//! `#[table]` item before its names are resolved).
 
 pub mod catalog;
+pub mod declaration;
 pub mod document;
 pub mod types;
 pub mod value;

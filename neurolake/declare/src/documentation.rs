@@ -1,0 +1,164 @@
+//! Rust's own attributes: doc comments, `#[doc(alias)]`, `#[doc(hidden)]`, `#[deprecated]`.
+
+use neurolake_model::Deprecation;
+use syn::{Attribute, Expr, ExprLit, Lit, Meta};
+
+use crate::code::Code;
+use crate::diagnostic::{Diagnostic, Diagnostics, SpanRange};
+
+/// What the attributes of an item, a field or a module say.
+#[derive(Default)]
+pub struct Documentation {
+    /// Markdown.
+    pub docs: String,
+    /// Other names that search should find.
+    pub aliases: Vec<String>,
+    /// Not on the site.
+    pub hidden: bool,
+    /// Should no longer be used.
+    pub deprecated: Option<Deprecation>,
+}
+
+/// Reads the attributes.
+pub fn documentation(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> Documentation {
+    let mut documentation = Documentation::default();
+    let mut lines: Vec<String> = Vec::new();
+    for attribute in attributes {
+        if attribute.path().is_ident("doc") {
+            doc(attribute, &mut documentation, &mut lines, diagnostics);
+        } else if attribute.path().is_ident("deprecated") {
+            documentation.deprecated = deprecated(attribute, diagnostics);
+        }
+    }
+    documentation.docs = join(&lines);
+    if let Some(secret) = crate::secret::find(&documentation.docs) {
+        let span = attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("doc"))
+            .find(|attribute| {
+                doc_text(attribute).is_some_and(|text| crate::secret::find(&text).is_some())
+            })
+            .map_or_else(
+                || proc_macro2::Span::call_site().into(),
+                |attribute| SpanRange::of(attribute),
+            );
+        diagnostics.push(crate::arguments::secret_found(
+            "the documentation",
+            span,
+            secret,
+        ));
+        documentation.docs.clear();
+    }
+    documentation
+}
+
+/// The text of `#[doc = "..."]`.
+pub(crate) fn doc_text(attribute: &Attribute) -> Option<String> {
+    let Meta::NameValue(meta) = &attribute.meta else {
+        return None;
+    };
+    match &meta.value {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(text),
+            ..
+        }) => Some(text.value()),
+        _ => None,
+    }
+}
+
+fn doc(
+    attribute: &Attribute,
+    documentation: &mut Documentation,
+    lines: &mut Vec<String>,
+    diagnostics: &mut Diagnostics,
+) {
+    match &attribute.meta {
+        Meta::NameValue(meta) => match doc_text(attribute) {
+            Some(text) => lines.extend(text.lines().map(str::to_owned).chain(
+                // `lines` drops an empty text, which is an empty line here.
+                text.is_empty().then(String::new),
+            )),
+            None => diagnostics.push(
+                Diagnostic::new(
+                    Code::DocAttribute,
+                    SpanRange::of(&meta.value),
+                    "documentation must be a literal",
+                )
+                .help("write `///` comments: the catalog is read without compiling"),
+            ),
+        },
+        Meta::List(_) => {
+            let result = attribute.parse_nested_meta(|meta| {
+                if meta.path.is_ident("hidden") {
+                    documentation.hidden = true;
+                } else if meta.path.is_ident("alias") {
+                    if meta.input.peek(syn::token::Paren) {
+                        let content;
+                        syn::parenthesized!(content in meta.input);
+                        let aliases = content.parse_terminated(
+                            |input| input.parse::<syn::LitStr>(),
+                            syn::Token![,],
+                        )?;
+                        documentation
+                            .aliases
+                            .extend(aliases.iter().map(syn::LitStr::value));
+                    } else {
+                        let alias: syn::LitStr = meta.value()?.parse()?;
+                        documentation.aliases.push(alias.value());
+                    }
+                } else if meta.input.peek(syn::Token![=]) {
+                    // `#[doc(inline)]`, `#[doc(cfg(...))]` and friends mean nothing here.
+                    let _: Expr = meta.value()?.parse()?;
+                } else if meta.input.peek(syn::token::Paren) {
+                    let content;
+                    syn::parenthesized!(content in meta.input);
+                    let _: proc_macro2::TokenStream = content.parse()?;
+                }
+                Ok(())
+            });
+            if let Err(error) = result {
+                diagnostics.push_syn(Code::DocAttribute, &error);
+            }
+        }
+        Meta::Path(_) => {}
+    }
+}
+
+fn deprecated(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<Deprecation> {
+    let mut deprecation = Deprecation::default();
+    match &attribute.meta {
+        Meta::Path(_) => {}
+        Meta::NameValue(_) => deprecation.note = doc_text(attribute).unwrap_or_default(),
+        Meta::List(_) => {
+            let result = attribute.parse_nested_meta(|meta| {
+                let value: syn::LitStr = meta.value()?.parse()?;
+                if meta.path.is_ident("since") {
+                    deprecation.since = Some(value.value());
+                } else if meta.path.is_ident("note") {
+                    deprecation.note = value.value();
+                }
+                Ok(())
+            });
+            if let Err(error) = result {
+                diagnostics.push_syn(Code::DocAttribute, &error);
+            }
+        }
+    }
+    Some(deprecation)
+}
+
+/// Joins doc lines and strips the indentation that they share, as rustdoc does.
+fn join(lines: &[String]) -> String {
+    let indent = lines
+        .iter()
+        .filter(|line| !line.trim().is_empty())
+        .map(|line| line.len() - line.trim_start_matches(' ').len())
+        .min()
+        .unwrap_or(0);
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line.get(indent..).unwrap_or_default().trim_end());
+        text.push('\n');
+    }
+    text.trim_matches('\n').to_owned()
+}

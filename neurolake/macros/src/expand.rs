@@ -1,0 +1,185 @@
+//! From tokens to tokens.
+
+use neurolake_declare as declare;
+use neurolake_declare::diagnostic::{Diagnostic, SpanRange};
+use neurolake_model::declaration::ColumnDeclaration;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::{Fields, Item, ItemFn, ItemStruct};
+
+pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
+    let item: Item = match syn::parse2(tokens.clone()) {
+        Ok(item) => item,
+        // The compiler reports broken syntax by itself once it gets the tokens back.
+        Err(error) => {
+            let error = error.to_compile_error();
+            return quote!(#error #tokens);
+        }
+    };
+    let attribute = SpanRange::from(Span::call_site());
+    match item {
+        Item::Struct(mut item) => {
+            let (declaration, diagnostics) =
+                declare::table(arguments, attribute, declare::Item::Struct(&item));
+            let errors = compile_errors(diagnostics);
+            strip_column_attributes(&mut item);
+            if !errors.is_empty() {
+                return quote!(#item #errors);
+            }
+            let ident = &item.ident;
+            let json = json(&declaration);
+            let nested = nested(&declaration.columns);
+            quote! {
+                #item
+
+                impl ::neurolake::Table for #ident {
+                    const MODULE: &'static str = ::core::module_path!();
+                    const DECLARATION: &'static str = #json;
+                }
+
+                ::neurolake::__private::submit! {
+                    ::neurolake::registry::Registration {
+                        module: ::core::module_path!(),
+                        declaration: #json,
+                        nested: #nested,
+                    }
+                }
+            }
+        }
+        Item::Fn(item) => {
+            let (declaration, diagnostics) =
+                declare::table(arguments, attribute, declare::Item::Function(&item));
+            let errors = compile_errors(diagnostics);
+            let kept = function(&item, &declaration.inputs);
+            if !errors.is_empty() {
+                return quote!(#kept #errors);
+            }
+            let json = json(&declaration);
+            let nested = match &declaration.rows {
+                Some(path) => {
+                    let path = tokens_of(path);
+                    quote! { &[(::core::stringify!(#path), <#path as ::neurolake::Columns>::columns)] }
+                }
+                None => quote! { &[] },
+            };
+            quote! {
+                #kept
+
+                ::neurolake::__private::submit! {
+                    ::neurolake::registry::Registration {
+                        module: ::core::module_path!(),
+                        declaration: #json,
+                        nested: #nested,
+                    }
+                }
+            }
+        }
+        other => {
+            let error = compile_error(&declare::table::wrong_item(&other));
+            quote!(#other #error)
+        }
+    }
+}
+
+pub(crate) fn columns(tokens: TokenStream) -> TokenStream {
+    let item: ItemStruct = match syn::parse2::<Item>(tokens) {
+        Ok(Item::Struct(item)) => item,
+        Ok(other) => return compile_error(&declare::columns_wrong_item(&other)),
+        Err(error) => return error.to_compile_error(),
+    };
+    let (declaration, diagnostics) = declare::columns(&item);
+    let errors = compile_errors(diagnostics);
+    if !errors.is_empty() {
+        return errors;
+    }
+    let ident = &item.ident;
+    let json = json(&declaration.columns);
+    let nested = nested(&declaration.columns);
+    quote! {
+        impl ::neurolake::Columns for #ident {
+            fn columns() -> ::std::vec::Vec<::neurolake::model::Column> {
+                ::neurolake::registry::resolve_columns(#json, #nested)
+            }
+        }
+    }
+}
+
+/// The function itself when the query engine is there; otherwise only what type-checks without it:
+/// argument types and the tables that it reads.
+fn function(item: &ItemFn, inputs: &[String]) -> TokenStream {
+    if cfg!(feature = "engine") {
+        return quote!(#item);
+    }
+    let types = item
+        .sig
+        .inputs
+        .iter()
+        .skip(1)
+        .filter_map(|input| match input {
+            syn::FnArg::Typed(typed) => Some(&typed.ty),
+            syn::FnArg::Receiver(_) => None,
+        });
+    let inputs = inputs
+        .iter()
+        .filter(|input| !input.contains('.'))
+        .map(|input| tokens_of(input));
+    quote! {
+        const _: () = {
+            #[allow(dead_code, unused_variables, clippy::needless_pass_by_value)]
+            fn signature(#(_: #types),*) {
+                #(let _: ::core::option::Option<#inputs> = ::core::option::Option::None;)*
+            }
+        };
+    }
+}
+
+/// Structs that the columns name, each with the function that gives its columns.
+fn nested(columns: &[ColumnDeclaration]) -> TokenStream {
+    let mut names: Vec<&str> = columns
+        .iter()
+        .filter_map(|column| column.data_type.names())
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let paths = names.iter().map(|name| tokens_of(name));
+    quote! { &[#((#names, <#paths as ::neurolake::Columns>::columns)),*] }
+}
+
+/// `#[column]` belongs to the attribute macro, the compiler doesn't know it.
+fn strip_column_attributes(item: &mut ItemStruct) {
+    if let Fields::Named(fields) = &mut item.fields {
+        for field in &mut fields.named {
+            field
+                .attrs
+                .retain(|attribute| !attribute.path().is_ident("column"));
+        }
+    }
+}
+
+fn tokens_of(path: &str) -> TokenStream {
+    path.parse().expect("a path that was parsed as one")
+}
+
+fn json(declaration: &impl serde::Serialize) -> String {
+    serde_json::to_string(declaration).expect("a declaration holds only JSON values")
+}
+
+fn compile_errors(diagnostics: declare::Diagnostics) -> TokenStream {
+    diagnostics
+        .into_iter()
+        .map(|diagnostic| compile_error(&diagnostic))
+        .collect()
+}
+
+/// The compiler underlines from the first to the last token of a `compile_error!`.
+fn compile_error(diagnostic: &Diagnostic) -> TokenStream {
+    let text = diagnostic.text();
+    let start = diagnostic.span.start;
+    let end = diagnostic.span.end;
+    let name = quote_spanned!(start=> ::core::compile_error);
+    let bang = quote_spanned!(start=> !);
+    let mut group = proc_macro2::Group::new(proc_macro2::Delimiter::Brace, quote!(#text));
+    group.set_span(end);
+    let group = TokenTree::Group(group);
+    quote!(#name #bang #group)
+}

@@ -337,7 +337,7 @@ pub struct ECoG {
     example(implant_id = 2, session_date = "2025-05-14")
 )]
 #[deprecated(
-    since = "2025-07-01",
+    since = "2025.7.1",
     note = "Count rows of [`Spikes`] instead: the threshold is the same, without artefacts."
 )]
 #[doc(alias = "TX")]

@@ -148,7 +148,7 @@ pub struct DeviceHealth {
     #[column(since = 3)]
     pub extra: Option<BTreeMap<String, f64>>,
     /// Battery charge in steps of a quarter, 0 to 4.
-    #[deprecated(since = "2025-11-01", note = "Use [`Self::battery_charge`].")]
+    #[deprecated(since = "2025.11.1", note = "Use [`Self::battery_charge`].")]
     pub battery_level: Option<i8>,
 }
 
@@ -265,7 +265,7 @@ pub async fn health_windows(
     example(day = "2024-11-20")
 )]
 #[deprecated(
-    since = "2025-02-01",
+    since = "2025.2.1",
     note = "Use the `battery_*` columns of [`DeviceHealth`]; both were written for two months."
 )]
 pub struct BatteryLog;

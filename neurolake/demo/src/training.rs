@@ -145,7 +145,7 @@ pub struct Decoders {
     pub code_commit: String,
     /// Score on the training data.
     #[deprecated(
-        since = "2025-10-01",
+        since = "2025.10.1",
         note = "It rewards overfitting. Use [`Self::score`]."
     )]
     pub training_r2: Option<f64>,

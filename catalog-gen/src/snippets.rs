@@ -80,7 +80,9 @@ pub enum SnippetError {
         path: PathBuf,
     },
     /// Two templates are of the same client.
-    #[error("`{first}` and `{second}` are both for the client `{id}`\nhint: to replace a template, give the new one the same file name")]
+    #[error(
+        "`{first}` and `{second}` are both for the client `{id}`\nhint: to replace a template, give the new one the same file name"
+    )]
     Duplicate {
         /// The client.
         id: String,

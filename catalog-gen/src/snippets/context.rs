@@ -24,6 +24,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "http",
     "kind",
     "limit",
+    "partitioning",
     "postgres_host",
     "postgres_port",
     "python_imports",
@@ -66,6 +67,7 @@ pub(super) struct TableContext {
     store: Option<Value>,
     rust_path: Value,
     files: Option<Files>,
+    partitioning: &'static str,
     filters: Vec<Arc<Filter>>,
     filter_values: Value,
     hive_types: Vec<Value>,
@@ -96,6 +98,14 @@ impl TableContext {
             store: table.store.as_deref().map(Value::from),
             rust_path: Value::from(table.rust_path.as_str()),
             files: Files::new(table),
+            partitioning: match table.source {
+                Source::Parquet { partitioning, .. } => match partitioning {
+                    Partitioning::None => "none",
+                    Partitioning::Hive => "hive",
+                    Partitioning::Directory => "directory",
+                },
+                _ => "none",
+            },
             filter_values: filters
                 .iter()
                 .map(|filter| Value::from_dyn_object(filter.clone()))
@@ -142,10 +152,11 @@ impl Object for TableContext {
             "uri" => Value::from(files.map(|files| files.uri.as_str())),
             "root" => Value::from(files.and_then(|files| files.root.as_deref())),
             "glob" => Value::from(files.and_then(|files| files.glob.as_deref())),
-            "duckdb_secret" => Value::from(files.map(|files| duckdb_secret(&files.uri))),
+            "duckdb_secret" => Value::from(files.and_then(|files| duckdb_secret(&files.uri))),
             "filters" => self.filter_values.clone(),
             "hive_types" => Value::from(self.hive_types.clone()),
             "python_imports" => literal::python_imports(self.files_column_filters()).into(),
+            "partitioning" => Value::from(self.partitioning),
             "limit" => Value::from(LIMIT),
             "sql" => self.sql.clone(),
             _ => return None,
@@ -264,7 +275,10 @@ fn directory(uri: &str, table: &Table) -> Option<String> {
     use neurolake_model::Value as Example;
     let mut path = uri.to_owned();
     for partition in &table.partition_by {
-        let example = table.example.iter().find(|(name, _)| *name == partition.name);
+        let example = table
+            .example
+            .iter()
+            .find(|(name, _)| *name == partition.name);
         let value = match example.map(|(_, value)| value) {
             None => "*".to_owned(),
             Some(Example::Int(value)) => value.to_string(),
@@ -285,13 +299,16 @@ fn directory(uri: &str, table: &Table) -> Option<String> {
     Some(path)
 }
 
-/// What `DuckDB` needs before it reads from an object store with the reader's own credentials.
-fn duckdb_secret(uri: &str) -> &'static str {
-    match uri.split_once("://").map(|(scheme, _)| scheme) {
-        Some("s3" | "s3a" | "s3n") => "s3",
-        Some("az" | "azure" | "abfs" | "abfss") => "azure",
-        Some("gs" | "gcs") => "gcs",
-        _ => "",
+/// The kind of secret that `DuckDB` needs to read with the reader's own credentials; empty where it
+/// needs none, `None` where it cannot read: with GCS it speaks through HMAC keys only, and of
+/// Azure's addresses it doesn't know the form `container@account`.
+fn duckdb_secret(uri: &str) -> Option<&'static str> {
+    let (scheme, rest) = uri.split_once("://").unwrap_or(("file", uri));
+    match scheme {
+        "s3" | "s3a" | "s3n" => Some("s3"),
+        "az" | "azure" | "abfss" if !rest.contains('@') => Some("azure"),
+        "file" | "http" | "https" => Some(""),
+        _ => None,
     }
 }
 
@@ -321,7 +338,10 @@ fn rust_arguments(table: &Table) -> Option<Vec<String>> {
         return None;
     };
     let written = arguments.iter().map(|argument| {
-        let example = table.example.iter().find(|(name, _)| *name == argument.name);
+        let example = table
+            .example
+            .iter()
+            .find(|(name, _)| *name == argument.name);
         let data_type = Some(&argument.data_type);
         match (example, argument.required) {
             (None, true) => {

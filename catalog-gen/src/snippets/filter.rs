@@ -23,7 +23,10 @@ pub(super) enum Condition {
     /// Not a number, which equality doesn't find.
     NotANumber,
     Equals(Value),
-    In { values: Vec<Value>, or_null: bool },
+    In {
+        values: Vec<Value>,
+        or_null: bool,
+    },
 }
 
 impl Condition {

@@ -84,11 +84,16 @@ impl Grammar {
         let bytes = code.as_bytes();
         let rest = &code[at..];
         let byte = bytes[at];
-        if rest.starts_with(self.line_comment) && (self.language != Language::Bash || at == 0 || bytes[at - 1].is_ascii_whitespace()) {
+        if rest.starts_with(self.line_comment)
+            && (self.language != Language::Bash || at == 0 || bytes[at - 1].is_ascii_whitespace())
+        {
             return (Some('c'), at + rest.find('\n').unwrap_or(rest.len()));
         }
         if self.block_comments && rest.starts_with("/*") {
-            return (Some('c'), at + rest.find("*/").map_or(rest.len(), |end| end + 2));
+            return (
+                Some('c'),
+                at + rest.find("*/").map_or(rest.len(), |end| end + 2),
+            );
         }
         if let Some(end) = self.string(rest) {
             // A quoted name of SQL is a name.
@@ -115,7 +120,9 @@ impl Grammar {
 
     fn is_keyword(&self, word: &str) -> bool {
         if self.language == Language::Sql && word.bytes().any(|b| b.is_ascii_uppercase()) {
-            return SQL.binary_search(&word.to_ascii_lowercase().as_str()).is_ok();
+            return SQL
+                .binary_search(&word.to_ascii_lowercase().as_str())
+                .is_ok();
         }
         self.keywords.binary_search(&word).is_ok()
     }
@@ -150,10 +157,14 @@ impl Grammar {
         if self.language == Language::Python && bytes[prefix..].starts_with(&triple) {
             let body = &rest[prefix + 3..];
             let close = std::str::from_utf8(&triple).ok()?;
-            return Some(body.find(close).map_or(rest.len(), |end| prefix + 3 + end + 3));
+            return Some(
+                body.find(close)
+                    .map_or(rest.len(), |end| prefix + 3 + end + 3),
+            );
         }
         // A doubled quote of SQL reads as two literals that touch.
-        let escapes = self.language != Language::Sql && !(self.language == Language::Bash && quote == b'\'');
+        let escapes =
+            self.language != Language::Sql && !(self.language == Language::Bash && quote == b'\'');
         let mut at = prefix + 1;
         while at < bytes.len() {
             match bytes[at] {
@@ -178,7 +189,10 @@ fn raw(rest: &str) -> Option<usize> {
         format!("\"{}", &rest[1..=hashes])
     };
     let start = rest.len() - body.len();
-    Some(body.find(&close).map_or(rest.len(), |end| start + end + close.len()))
+    Some(
+        body.find(&close)
+            .map_or(rest.len(), |end| start + end + close.len()),
+    )
 }
 
 fn number(rest: &str) -> usize {
@@ -247,11 +261,53 @@ const RUST: &[&str] = &[
     "struct", "super", "trait", "true", "type", "unsafe", "use", "where", "while",
 ];
 const SQL: &[&str] = &[
-    "all", "and", "array", "as", "asc", "between", "by", "case", "cast", "create", "date", "desc",
-    "distinct", "else", "end", "exists", "false", "from", "group", "having", "in", "inner", "is",
-    "join", "left", "like", "limit", "not", "null", "offset", "on", "or", "order", "outer",
-    "replace", "right", "secret", "select", "then", "timestamptz", "true", "union", "using",
-    "values", "when", "where", "with",
+    "all",
+    "and",
+    "array",
+    "as",
+    "asc",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "create",
+    "date",
+    "desc",
+    "distinct",
+    "else",
+    "end",
+    "exists",
+    "false",
+    "from",
+    "group",
+    "having",
+    "in",
+    "inner",
+    "is",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "replace",
+    "right",
+    "secret",
+    "select",
+    "then",
+    "timestamptz",
+    "true",
+    "union",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
 ];
 const TOML: &[&str] = &["false", "true"];
 

@@ -1,0 +1,324 @@
+//! Colours for the few languages that snippets are written in: one pass over the code, only as
+//! clever as code from templates needs.
+
+/// Languages that a template can name.
+pub(super) const LANGUAGES: &[&str] = &["bash", "python", "r", "rust", "sql", "text", "toml"];
+
+/// The code as HTML with spans of the classes `k`, `s`, `c`, `n` and `f`.
+pub(super) fn highlight(code: &str, language: &str) -> String {
+    let mut out = String::with_capacity(code.len() + code.len() / 2);
+    match Grammar::of(language) {
+        Some(grammar) => grammar.highlight(code, &mut out),
+        None => escape(code, &mut out),
+    }
+    out
+}
+
+struct Grammar {
+    language: Language,
+    /// Sorted.
+    keywords: &'static [&'static str],
+    line_comment: &'static str,
+    block_comments: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Language {
+    Bash,
+    Python,
+    R,
+    Rust,
+    Sql,
+    Toml,
+}
+
+impl Grammar {
+    fn of(language: &str) -> Option<Self> {
+        let (language, keywords, line_comment) = match language {
+            "bash" => (Language::Bash, BASH, "#"),
+            "python" => (Language::Python, PYTHON, "#"),
+            "r" => (Language::R, R, "#"),
+            "rust" => (Language::Rust, RUST, "//"),
+            "sql" => (Language::Sql, SQL, "--"),
+            "toml" => (Language::Toml, TOML, "#"),
+            _ => return None,
+        };
+        Some(Self {
+            language,
+            keywords,
+            line_comment,
+            block_comments: matches!(language, Language::Rust | Language::Sql),
+        })
+    }
+
+    fn highlight(&self, code: &str, out: &mut String) {
+        let bytes = code.as_bytes();
+        let (mut at, mut plain) = (0, 0);
+        while at < bytes.len() {
+            let (class, end) = self.token(code, at);
+            if let Some(class) = class {
+                escape(&code[plain..at], out);
+                out.push_str("<span class=\"");
+                out.push(class);
+                out.push_str("\">");
+                escape(&code[at..end], out);
+                out.push_str("</span>");
+                plain = end;
+            }
+            at = end;
+            if self.language == Language::Bash
+                && let Some(body) = heredoc(code, at)
+            {
+                escape(&code[plain..body.start], out);
+                if let Some(sql) = Self::of("sql") {
+                    sql.highlight(&code[body.clone()], out);
+                }
+                (at, plain) = (body.end, body.end);
+            }
+        }
+        escape(&code[plain..], out);
+    }
+
+    /// Class and end of the token at `at`, which is a character boundary, as the end is.
+    fn token(&self, code: &str, at: usize) -> (Option<char>, usize) {
+        let bytes = code.as_bytes();
+        let rest = &code[at..];
+        let byte = bytes[at];
+        if rest.starts_with(self.line_comment)
+            && (self.language != Language::Bash || at == 0 || bytes[at - 1].is_ascii_whitespace())
+        {
+            return (Some('c'), at + rest.find('\n').unwrap_or(rest.len()));
+        }
+        if self.block_comments && rest.starts_with("/*") {
+            return (
+                Some('c'),
+                at + rest.find("*/").map_or(rest.len(), |end| end + 2),
+            );
+        }
+        if let Some(end) = self.string(rest) {
+            // A quoted name of SQL is a name.
+            let class = (self.language != Language::Sql || byte == b'\'').then_some('s');
+            return (class, at + end);
+        }
+        if byte.is_ascii_digit() {
+            return (Some('n'), at + number(rest));
+        }
+        if !is_word(byte) {
+            return (None, at + 1);
+        }
+        let end = at + rest.bytes().position(|b| !is_word(b)).unwrap_or(rest.len());
+        let word = &code[at..end];
+        let class = if self.is_keyword(word) {
+            Some('k')
+        } else if self.is_call(&code[end..]) {
+            Some('f')
+        } else {
+            None
+        };
+        (class, end)
+    }
+
+    fn is_keyword(&self, word: &str) -> bool {
+        if self.language == Language::Sql && word.bytes().any(|b| b.is_ascii_uppercase()) {
+            return SQL
+                .binary_search(&word.to_ascii_lowercase().as_str())
+                .is_ok();
+        }
+        self.keywords.binary_search(&word).is_ok()
+    }
+
+    fn is_call(&self, rest: &str) -> bool {
+        match self.language {
+            Language::Bash | Language::Toml => false,
+            Language::Rust => rest.starts_with(['(', '!']) || rest.starts_with("::<"),
+            _ => rest.starts_with('('),
+        }
+    }
+
+    /// Length of the string literal that begins `rest`.
+    fn string(&self, rest: &str) -> Option<usize> {
+        let bytes = rest.as_bytes();
+        let prefix = match (self.language, bytes) {
+            (Language::Python, [b'r' | b'b' | b'f' | b'R' | b'B' | b'F', b'"' | b'\'', ..])
+            | (Language::Rust, [b'b', b'"', ..])
+            | (Language::Sql, [b'x' | b'X', b'\'', ..]) => 1,
+            (Language::R | Language::Rust, [b'r' | b'R', b'"' | b'#', ..]) => return raw(rest),
+            _ => 0,
+        };
+        let quote = *bytes.get(prefix)?;
+        let opens = match self.language {
+            Language::Rust => quote == b'"',
+            _ => quote == b'"' || quote == b'\'',
+        };
+        if !opens {
+            return None;
+        }
+        let triple = [quote; 3];
+        if self.language == Language::Python && bytes[prefix..].starts_with(&triple) {
+            let body = &rest[prefix + 3..];
+            let close = std::str::from_utf8(&triple).ok()?;
+            return Some(
+                body.find(close)
+                    .map_or(rest.len(), |end| prefix + 3 + end + 3),
+            );
+        }
+        // A doubled quote of SQL reads as two literals that touch.
+        let escapes =
+            self.language != Language::Sql && !(self.language == Language::Bash && quote == b'\'');
+        let mut at = prefix + 1;
+        while at < bytes.len() {
+            match bytes[at] {
+                b'\\' if escapes => at += 1,
+                byte if byte == quote => return Some(at + 1),
+                _ => {}
+            }
+            at += 1;
+        }
+        Some(rest.len())
+    }
+}
+
+/// Length of `r#"..."#` or `r"-(...)-"`.
+fn raw(rest: &str) -> Option<usize> {
+    let hashes = rest[1..].bytes().take_while(|byte| *byte == b'#').count();
+    let body = rest[1 + hashes..].strip_prefix('"')?;
+    let dashes = body.bytes().take_while(|byte| *byte == b'-').count();
+    let close = if body[dashes..].starts_with('(') {
+        format!("){}\"", &body[..dashes])
+    } else {
+        format!("\"{}", &rest[1..=hashes])
+    };
+    let start = rest.len() - body.len();
+    Some(
+        body.find(&close)
+            .map_or(rest.len(), |end| start + end + close.len()),
+    )
+}
+
+fn number(rest: &str) -> usize {
+    let bytes = rest.as_bytes();
+    let mut at = 1;
+    while let Some(&byte) = bytes.get(at) {
+        let is_fraction = byte == b'.' && bytes.get(at + 1).is_some_and(u8::is_ascii_digit);
+        let is_sign = matches!(byte, b'+' | b'-') && matches!(bytes[at - 1], b'e' | b'E');
+        if !(byte.is_ascii_alphanumeric() || byte == b'_' || is_fraction || is_sign) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+/// The lines of a here document whose first line ends at `at`.
+fn heredoc(code: &str, at: usize) -> Option<std::ops::Range<usize>> {
+    if !code[at..].starts_with('\n') {
+        return None;
+    }
+    let line = &code[code[..at].rfind('\n').map_or(0, |newline| newline + 1)..at];
+    let (_, delimiter) = line.split_once("<<'")?;
+    let delimiter = delimiter.strip_suffix('\'')?;
+    let end = code[at..].find(&format!("\n{delimiter}"))?;
+    Some(at..at + end)
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+fn escape(text: &str, out: &mut String) {
+    let mut plain = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let entity = match byte {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            _ => continue,
+        };
+        out.push_str(&text[plain..at]);
+        out.push_str(entity);
+        plain = at + 1;
+    }
+    out.push_str(&text[plain..]);
+}
+
+const BASH: &[&str] = &[
+    "case", "curl", "do", "done", "elif", "else", "esac", "export", "fi", "for", "function", "if",
+    "in", "psql", "then", "while",
+];
+const PYTHON: &[&str] = &[
+    "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
+    "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",
+    "in", "is", "lambda", "nonlocal", "not", "or", "pass", "raise", "return", "try", "while",
+    "with", "yield",
+];
+const R: &[&str] = &[
+    "FALSE", "NA", "NULL", "TRUE", "break", "else", "for", "function", "if", "in", "next",
+    "repeat", "return", "while",
+];
+const RUST: &[&str] = &[
+    "as", "async", "await", "const", "crate", "else", "enum", "false", "fn", "for", "if", "impl",
+    "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static",
+    "struct", "super", "trait", "true", "type", "unsafe", "use", "where", "while",
+];
+const SQL: &[&str] = &[
+    "all",
+    "and",
+    "array",
+    "as",
+    "asc",
+    "between",
+    "by",
+    "case",
+    "cast",
+    "create",
+    "date",
+    "desc",
+    "distinct",
+    "else",
+    "end",
+    "exists",
+    "false",
+    "from",
+    "group",
+    "having",
+    "in",
+    "inner",
+    "is",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "replace",
+    "right",
+    "secret",
+    "select",
+    "then",
+    "timestamptz",
+    "true",
+    "union",
+    "using",
+    "values",
+    "when",
+    "where",
+    "with",
+];
+const TOML: &[&str] = &["false", "true"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keywords_are_sorted() {
+        for keywords in [BASH, PYTHON, R, RUST, SQL, TOML] {
+            assert!(keywords.is_sorted());
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! Search finds what people mean, and the page ranks exactly like the command line.
+//!
+//! Every case runs through both engines. The page's needs `node`; without it these tests fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use catalog_gen::search::{Answer, SearchIndex, Tier};
+use neurolake_model::{Catalog, Column, Deprecation, Table, Type};
+use neurolake_tests::synthetic;
+use serde_json::{Value as Json, json};
+
+/// As the page asks.
+const LIMIT: usize = 20;
+
+/// Answers of `site/assets/search.js`.
+fn ask_page(index: &SearchIndex, queries: &[(String, usize)]) -> Vec<Json> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/node/search.mjs");
+    let mut node = Command::new("node")
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("`node` runs; the search of the site is tested with it");
+    let input = json!({"index": index.to_js(), "text": index.text_js(), "queries": queries});
+    let mut stdin = node.stdin.take().expect("stdin is piped");
+    stdin
+        .write_all(input.to_string().as_bytes())
+        .expect("node reads all input");
+    drop(stdin);
+    let output = node.wait_with_output().expect("node ends");
+    assert!(
+        output.status.success(),
+        "{script} failed: {}",
+        output.status
+    );
+    serde_json::from_slice(&output.stdout).expect("the script prints JSON")
+}
+
+fn to_json(answer: &Answer) -> Json {
+    serde_json::to_value(answer).expect("an answer is JSON")
+}
+
+/// Runs the queries through both engines and insists on equal answers.
+fn ask_both(index: &SearchIndex, queries: &[(String, usize)]) -> Vec<Json> {
+    let page = ask_page(index, queries);
+    assert_eq!(page.len(), queries.len());
+    for ((text, limit), page) in queries.iter().zip(&page) {
+        let own = to_json(&index.query(text, *limit));
+        assert!(
+            own == *page,
+            "`{text}` (limit {limit}) is ranked differently\nRust: {own:#}\npage: {page:#}"
+        );
+    }
+    page
+}
+
+/// xorshift64*, seeded per test.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        let number = self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 11;
+        usize::try_from(number % limit as u64).expect("below a usize")
+    }
+
+    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
+        &from[self.below(from.len())]
+    }
+
+    fn shuffle<T>(&mut self, items: &mut [T]) {
+        for place in (1..items.len()).rev() {
+            items.swap(place, self.below(place + 1));
+        }
+    }
+
+    fn letter(&mut self) -> char {
+        *self.pick(b"abcdefghijklmnopqrstuvwxyz") as char
+    }
+
+    /// One edit: a letter dropped, doubled, replaced, or swapped with its neighbour.
+    fn typo(&mut self, name: &str) -> String {
+        let mut letters: Vec<char> = name.chars().collect();
+        let place = 1 + self.below(letters.len() - 2);
+        match self.below(4) {
+            0 => drop(letters.remove(place)),
+            1 => letters.insert(place, letters[place]),
+            2 => letters[place] = self.letter(),
+            _ => letters.swap(place, place - 1),
+        }
+        letters.into_iter().collect()
+    }
+}
+
+struct Case {
+    kind: &'static str,
+    query: String,
+    fits: Box<dyn Fn(&Json) -> bool>,
+}
+
+/// Name of the column, otherwise of the table.
+fn name(hit: &Json) -> &str {
+    hit["column"]
+        .as_str()
+        .or(hit["table"].as_str())
+        .expect("a hit has a table")
+}
+
+fn words(name: &str) -> BTreeSet<&str> {
+    name.split(['_', '.']).collect()
+}
+
+/// Tier of a single name, written independently of the engines.
+fn tier(name: &str, query: &str) -> u8 {
+    let begins_word = |(at, _): (usize, &str)| name[..at].ends_with(['_', '.']);
+    if name == query {
+        4
+    } else if name.starts_with(query) {
+        3
+    } else if name.match_indices(query).any(begins_word) {
+        2
+    } else {
+        u8::from(name.contains(query))
+    }
+}
+
+/// Any hit of the best tier is right: a piece of a name may be a piece of several. Deprecated
+/// names are demoted, so they don't set the bar.
+fn best_tier(catalog: &Catalog, query: &str) -> impl Fn(&Json) -> bool + 'static {
+    let alive = catalog
+        .tables()
+        .map(|(_, table)| table)
+        .filter(|table| table.deprecated.is_none());
+    let names = alive.flat_map(|table| {
+        table
+            .columns
+            .iter()
+            .map(|column| &column.name)
+            .chain([&table.name])
+    });
+    let best = names.map(|name| tier(name, query)).max().unwrap_or(0);
+    let query = query.to_owned();
+    move |hit| {
+        let alias = hit["alias"].as_str();
+        let tier = tier(name(hit), &query).max(alias.map_or(0, |alias| tier(alias, &query)));
+        tier > 0 && tier >= best
+    }
+}
+
+fn cases(catalog: &Catalog, seed: u64, each: usize) -> Vec<Case> {
+    let mut random = Random(seed);
+    let tables: Vec<(&str, &Table)> = catalog
+        .tables()
+        .map(|(database, table)| (database.name.as_str(), table))
+        .collect();
+    let mut cases: Vec<Case> = Vec::new();
+    let mut add = |kind, query: String, fits: Box<dyn Fn(&Json) -> bool>| {
+        cases.push(Case { kind, query, fits });
+    };
+    for _ in 0..each {
+        let (database, table) = *random.pick(&tables);
+        let target = table.name.clone();
+        let is_table = {
+            let target = target.clone();
+            move |hit: &Json| hit["table"] == target && hit["column"].is_null()
+        };
+        add("exact", target.clone(), Box::new(is_table.clone()));
+
+        let prefix = &target[..target.len() * 6 / 10];
+        add(
+            "prefix",
+            prefix.to_owned(),
+            Box::new(best_tier(catalog, prefix)),
+        );
+
+        let start = 1 + random.below(target.len() / 3);
+        let substring = &target[start..start + target.len() / 2];
+        add(
+            "substring",
+            substring.to_owned(),
+            Box::new(best_tier(catalog, substring)),
+        );
+
+        add(
+            "words",
+            target.replace('_', " "),
+            Box::new(is_table.clone()),
+        );
+
+        let mut shuffled: Vec<&str> = target.split('_').collect();
+        random.shuffle(&mut shuffled);
+        let given: BTreeSet<String> = shuffled.iter().map(|&word| word.to_owned()).collect();
+        add(
+            "words shuffled",
+            shuffled.join(" "),
+            Box::new(move |hit| {
+                let name = words(name(hit));
+                given.len() == name.len() && given.iter().all(|word| name.contains(word.as_str()))
+            }),
+        );
+
+        add("typo", random.typo(&target), Box::new(is_table.clone()));
+
+        let column = random.pick(&table.columns).name.clone();
+        let has_name = {
+            let column = column.clone();
+            move |hit: &Json| name(hit) == column
+        };
+        add("column", column.clone(), Box::new(has_name.clone()));
+        if column.len() > 4 {
+            add("column typo", random.typo(&column), Box::new(has_name));
+        }
+
+        let starts: Vec<String> = column
+            .split('_')
+            .map(|word| word.chars().take(4).collect::<String>())
+            .collect();
+        add(
+            "abbreviations",
+            starts.join(" "),
+            Box::new(move |hit| {
+                let name = words(name(hit));
+                starts
+                    .iter()
+                    .all(|start| name.iter().any(|word| word.starts_with(start)))
+            }),
+        );
+
+        let path = format!("{database}.{target}");
+        let is_path = {
+            let database = database.to_owned();
+            move |hit: &Json| hit["database"] == database && is_table(hit)
+        };
+        add("qualified", path.clone(), Box::new(is_path));
+        let column_path = {
+            let (database, target, column) = (database.to_owned(), target.clone(), column.clone());
+            move |hit: &Json| {
+                hit["database"] == database && hit["table"] == target && hit["column"] == column
+            }
+        };
+        add(
+            "qualified",
+            format!("{path}.{column}"),
+            Box::new(column_path),
+        );
+        let query = format!("{}.{}", table.name, random.pick(&table.columns).name);
+        let (_, wanted) = query.split_once('.').expect("joined with a point");
+        let wanted = wanted.to_owned();
+        add(
+            "qualified",
+            query,
+            Box::new(move |hit| hit["table"] == target && hit["column"] == wanted),
+        );
+
+        let noise: String = (0..9 + random.below(6))
+            .map(|_| *random.pick(b"bcdfghjklmnpqrtvwxz") as char)
+            .collect();
+        add("noise", noise, Box::new(|_| false));
+    }
+    cases
+}
+
+/// Share of cases answered in the first place, in the first ten, and without an answer.
+#[derive(Default)]
+struct Rate {
+    cases: usize,
+    first: usize,
+    ten: usize,
+    none: usize,
+}
+
+fn rates(cases: &[Case], answers: &[Json]) -> BTreeMap<&'static str, Rate> {
+    let mut rates: BTreeMap<&str, Rate> = BTreeMap::new();
+    for (case, answer) in cases.iter().zip(answers) {
+        let hits = answer["hits"].as_array().expect("an answer has hits");
+        let rate = rates.entry(case.kind).or_default();
+        rate.cases += 1;
+        rate.first += usize::from(hits.first().is_some_and(|hit| (case.fits)(hit)));
+        rate.ten += usize::from(hits.iter().take(10).any(|hit| (case.fits)(hit)));
+        rate.none += usize::from(hits.is_empty());
+        if case.kind != "noise" && !hits.first().is_some_and(|hit| (case.fits)(hit)) {
+            let first = hits.first().map_or("nothing", name);
+            println!("  {}: `{}` gives {first}", case.kind, case.query);
+        }
+    }
+    rates
+}
+
+/// Percent of the cases that the first hit, the first ten, no hit must answer.
+const GATE: &[(&str, usize, usize, usize)] = &[
+    ("exact", 100, 100, 0),
+    ("prefix", 100, 100, 0),
+    ("substring", 100, 100, 0),
+    ("words", 100, 100, 0),
+    ("words shuffled", 100, 100, 0),
+    ("column", 100, 100, 0),
+    ("qualified", 100, 100, 0),
+    ("abbreviations", 95, 100, 0),
+    ("typo", 90, 90, 0),
+    ("column typo", 80, 88, 0),
+    ("noise", 0, 0, 100),
+];
+
+fn check_relevance(tables: usize, seed: u64, each: usize) {
+    let catalog = synthetic::catalog(tables, 20, seed);
+    let index = SearchIndex::build(&catalog);
+    let cases = cases(&catalog, 0x5EED + seed, each);
+    let queries: Vec<(String, usize)> = cases
+        .iter()
+        .map(|case| (case.query.clone(), LIMIT))
+        .collect();
+    let answers = ask_both(&index, &queries);
+    let rates = rates(&cases, &answers);
+    println!("{tables} tables, {} queries, seed {seed}", cases.len());
+    println!(
+        "{:16} {:>6} {:>6} {:>6} {:>6}",
+        "", "cases", "top 1", "top 10", "none"
+    );
+    let percent = |part: usize, rate: &Rate| part * 100 / rate.cases;
+    for (kind, rate) in &rates {
+        let (first, ten, none) = (
+            percent(rate.first, rate),
+            percent(rate.ten, rate),
+            percent(rate.none, rate),
+        );
+        println!("{kind:16} {:6} {first:5}% {ten:5}% {none:5}%", rate.cases);
+    }
+    for (kind, first, ten, none) in GATE {
+        let rate = &rates[kind];
+        assert!(rate.cases >= each / 2, "{kind}");
+        assert!(percent(rate.first, rate) >= *first, "{kind}: top 1");
+        assert!(percent(rate.ten, rate) >= *ten, "{kind}: top 10");
+        assert!(percent(rate.none, rate) >= *none, "{kind}: no hits");
+    }
+}
+
+#[test]
+fn finds_what_is_meant_among_1_000_tables() {
+    check_relevance(1_000, 1, 30);
+}
+
+#[test]
+fn finds_what_is_meant_among_10_000_tables() {
+    check_relevance(10_000, 2, 25);
+}

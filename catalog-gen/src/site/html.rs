@@ -1,0 +1,83 @@
+//! Text into HTML and into addresses.
+
+use std::fmt::Write as _;
+
+/// Appends `text` so that it means itself in content and in quoted attributes.
+pub(crate) fn escape(out: &mut String, text: &str) {
+    let mut rest = text;
+    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+        out.push_str(&rest[..at]);
+        out.push_str(match rest.as_bytes()[at] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            b'"' => "&quot;",
+            _ => "&#39;",
+        });
+        rest = &rest[at + 1..];
+    }
+    out.push_str(rest);
+}
+
+/// [`escape`] into a new string.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 8);
+    escape(&mut out, text);
+    out
+}
+
+/// Appends `text` as one segment of an address: exactly what JavaScript's `encodeURIComponent`
+/// does, plus the apostrophe, so that the result needs no escaping in HTML and both sides agree on
+/// the address of a column.
+pub(crate) fn percent_encode(out: &mut String, text: &str) {
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.!~*()".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}
+
+/// [`percent_encode`] into a new string.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    percent_encode(&mut out, text);
+    out
+}
+
+/// Address of a table's page (`html`) or of its Markdown twin (`md`), seen from `root`.
+pub(crate) fn table_address(root: &str, database: &str, table: &str, extension: &str) -> String {
+    let mut address = String::with_capacity(root.len() + database.len() + table.len() + 6);
+    address.push_str(root);
+    percent_encode(&mut address, database);
+    address.push('/');
+    percent_encode(&mut address, table);
+    address.push('.');
+    address.push_str(extension);
+    address
+}
+
+/// A short name for a piece of content, so that a browser's cache notices a change.
+pub(crate) fn fingerprint(content: &str) -> String {
+    let hash = content
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    format!("{:08x}", hash >> 32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_cannot_leave_its_attribute() {
+        assert_eq!(
+            escaped(r#"a"b'c<d>&e"#),
+            "a&quot;b&#39;c&lt;d&gt;&amp;e"
+        );
+        assert_eq!(percent_encoded("reported on/é'"), "reported%20on%2F%C3%A9%27");
+    }
+}

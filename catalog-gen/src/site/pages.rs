@@ -1,0 +1,854 @@
+//! What templates see: one struct for each kind of page.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+use tera::Context;
+
+use neurolake_model::{Argument, Input, Location, Notebook, Source, Table};
+
+use super::atlas::{Facet, Group, TableId};
+use super::html::{fingerprint, percent_encoded, table_address};
+use super::listing::{freshness, kind, navigation, short_rows, table_rows};
+use super::markdown::{Place, Tables as _, summary_html, summary_text, to_html, to_inline_html};
+use super::schema::{column_count, partition_path, schema};
+use super::twin::location;
+use super::{CSS, HOME_DATABASES, JS, LIVE_SCRIPT, PAGE_ROWS, Site, SiteError, page_path};
+
+/// Tables that fit the home page with their summaries.
+const HOME_TABLES: usize = 60;
+/// Databases that fit the home page with some of their tables.
+const HOME_SECTIONS: usize = 24;
+/// Bytes of catalog documentation that fit the home page.
+const HOME_DOCS: usize = 4_000;
+/// Owners or tags named on the home page.
+const HOME_FACETS: usize = 12;
+
+/// What every page has.
+#[derive(Serialize)]
+struct Page<'a, T> {
+    title: &'a str,
+    description: &'a str,
+    /// From the page to the top folder.
+    root: &'a str,
+    /// Navigation beside the page; empty where there is none.
+    navigation: &'a str,
+    #[serde(flatten)]
+    content: T,
+}
+
+#[derive(Serialize)]
+struct Link {
+    text: String,
+    href: String,
+}
+
+#[derive(Serialize)]
+struct Count {
+    text: String,
+    href: String,
+    count: usize,
+}
+
+#[derive(Serialize)]
+struct Pager {
+    current: usize,
+    links: Vec<Link>,
+}
+
+#[derive(Serialize)]
+struct Home<'a> {
+    docs: String,
+    /// Documentation goes on in `about.html`.
+    more_docs: bool,
+    databases: usize,
+    tables: usize,
+    columns: usize,
+    deprecated: usize,
+    facets: Vec<HomeFacets>,
+    sections: Vec<Section<'a>>,
+    pager: Option<Pager>,
+}
+
+#[derive(Serialize)]
+struct HomeFacets {
+    title: &'static str,
+    values: Vec<Count>,
+    more: usize,
+}
+
+#[derive(Serialize)]
+struct Section<'a> {
+    name: &'a str,
+    href: String,
+    summary: String,
+    tables: usize,
+    rows: String,
+    /// Tables that `rows` leaves out.
+    more: usize,
+}
+
+#[derive(Serialize)]
+struct Listing {
+    heading: String,
+    lead: String,
+    docs: String,
+    rows: String,
+    count: usize,
+    source: Option<Link>,
+    pager: Option<Pager>,
+}
+
+#[derive(Serialize)]
+struct Browse {
+    groups: Vec<BrowseGroup>,
+    databases: Vec<Count>,
+}
+
+#[derive(Serialize)]
+struct BrowseGroup {
+    title: &'static str,
+    id: &'static str,
+    values: Vec<Count>,
+}
+
+#[derive(Serialize)]
+struct Changes {
+    /// Whether there was something to compare with.
+    known: bool,
+    breaking: bool,
+    total: usize,
+    tables: Vec<ChangedTable>,
+    pager: Option<Pager>,
+}
+
+#[derive(Serialize)]
+struct ChangedTable {
+    name: String,
+    href: Option<String>,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize)]
+struct Change {
+    breaking: bool,
+    kind: String,
+    message: String,
+    detail: String,
+    column: Option<Link>,
+}
+
+#[derive(Serialize)]
+struct TablePage<'a> {
+    database: &'a str,
+    table: &'a str,
+    docs: String,
+    summary: String,
+    kind: String,
+    owner: Option<Link>,
+    tags: Vec<Link>,
+    freshness: Option<String>,
+    store: Option<&'a str>,
+    location: Option<String>,
+    refresh: Option<&'a str>,
+    header_row: Option<u32>,
+    cfg: Option<&'a str>,
+    deprecated: Option<Deprecated>,
+    source: Link,
+    rust_path: &'a str,
+    jupyter: Option<String>,
+    snippets: Vec<SnippetView>,
+    columns: usize,
+    rows: String,
+    legend: Vec<&'static str>,
+    runtime_schema: bool,
+    partitions: Option<String>,
+    arguments: Vec<ArgumentView<'a>>,
+    query: Option<&'a str>,
+    graph: String,
+    inputs: Vec<Neighbour>,
+    outputs: Vec<Neighbour>,
+    related: Vec<RelatedView>,
+    notebooks: Vec<Link>,
+}
+
+#[derive(Serialize)]
+struct Deprecated {
+    since: Option<String>,
+    note: String,
+    replacement: Option<Neighbour>,
+}
+
+#[derive(Serialize)]
+struct SnippetView {
+    id: String,
+    title: String,
+    html: String,
+}
+
+#[derive(Serialize)]
+struct ArgumentView<'a> {
+    name: &'a str,
+    data_type: String,
+    required: bool,
+    docs: String,
+}
+
+/// A table with or without a page.
+#[derive(Serialize)]
+struct Neighbour {
+    text: String,
+    href: Option<String>,
+}
+
+#[derive(Serialize)]
+struct RelatedView {
+    text: String,
+    href: String,
+    columns: Vec<Link>,
+    more: usize,
+}
+
+impl<'a> Site<'a> {
+    pub(super) fn set_globals(&mut self) {
+        let title = self.atlas.catalog.display_title().to_owned();
+        let live = if self.options.live { LIVE_SCRIPT } else { "" };
+        let has_changes = self.options.changes.is_some();
+        let repository = self.atlas.catalog.repository.clone();
+        let globals = self.tera.global_context();
+        globals.insert("site", &title);
+        globals.insert("css", &fingerprint(CSS));
+        globals.insert("js", &fingerprint(JS));
+        globals.insert("live", live);
+        globals.insert("has_changes", &has_changes);
+        globals.insert("repository", &repository.filter(|address| is_web(address)));
+    }
+
+    fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<String, SiteError> {
+        Ok(self.tera.render(template, &Context::from_serialize(page)?)?)
+    }
+
+    fn place<'s>(&'s self, root: &'s str) -> Place<'s> {
+        Place {
+            tables: &self.atlas,
+            root,
+        }
+    }
+
+    pub(super) fn groups(&self) -> [&Group<'a>; 3] {
+        [&self.atlas.owners, &self.atlas.tags, &self.atlas.formats]
+    }
+
+    /// How much of each database the home page shows: everything, some tables, or only its name.
+    fn home_rows(&self) -> Option<usize> {
+        let databases = self.atlas.databases.len();
+        if self.atlas.tables.len() <= HOME_TABLES && databases <= HOME_TABLES / 2 {
+            return Some(usize::MAX);
+        }
+        (databases <= HOME_SECTIONS).then(|| (HOME_TABLES / databases.max(1)).min(8))
+    }
+
+    pub(super) fn home_pages(&self) -> usize {
+        if self.home_rows().is_some() {
+            1
+        } else {
+            self.atlas.databases.len().div_ceil(HOME_DATABASES)
+        }
+    }
+
+    fn docs_html(&self) -> String {
+        to_html(&self.atlas.catalog.docs, 1, self.place(""))
+    }
+
+    pub(super) fn has_about(&self) -> bool {
+        self.docs_html().len() > HOME_DOCS
+    }
+
+    pub(super) fn home(&self, page: usize) -> Result<String, SiteError> {
+        let catalog = self.atlas.catalog;
+        let more_docs = self.has_about();
+        let docs = if page > 0 {
+            String::new()
+        } else if more_docs {
+            format!("<p>{}</p>", summary_html(&catalog.docs, 600))
+        } else {
+            self.docs_html()
+        };
+        let rows = self.home_rows();
+        let pages = self.home_pages();
+        let shown = match rows {
+            Some(_) => 0..self.atlas.databases.len(),
+            None => page_range(self.atlas.databases.len(), page, HOME_DATABASES),
+        };
+        let sections = self.atlas.databases[shown]
+            .iter()
+            .map(|entry| {
+                let limit = rows.unwrap_or(0).min(entry.tables.len());
+                let ids = self.most_read(entry.tables.clone(), limit);
+                Section {
+                    name: &entry.database.name,
+                    href: format!("{}/index.html", percent_encoded(&entry.database.name)),
+                    summary: summary_html(&entry.database.docs, if limit > 0 { 160 } else { 80 }),
+                    tables: entry.tables.len(),
+                    rows: short_rows(&self.atlas, ids, "", 110),
+                    more: if limit > 0 { entry.tables.len() - limit } else { 0 },
+                }
+            })
+            .collect();
+        let facets = self
+            .groups()
+            .into_iter()
+            .filter(|group| !group.facets.is_empty() && page == 0)
+            .map(|group| HomeFacets {
+                title: group.title,
+                values: most_used(group, HOME_FACETS)
+                    .into_iter()
+                    .map(|facet| count(group, facet))
+                    .collect(),
+                more: group.facets.len().saturating_sub(HOME_FACETS),
+            })
+            .collect();
+        let title = catalog.display_title();
+        let description = summary_text(&catalog.docs, 160);
+        self.show(
+            "home.html",
+            &Page {
+                title,
+                description: &description,
+                root: "",
+                navigation: "",
+                content: Home {
+                    docs,
+                    more_docs,
+                    databases: self.atlas.databases.len(),
+                    tables: self.atlas.tables.len(),
+                    columns: self.atlas.tables.iter().map(|(_, t)| column_count(t)).sum(),
+                    deprecated: self.atlas.deprecated.len(),
+                    facets,
+                    sections,
+                    pager: pager("index", page, pages),
+                },
+            },
+        )
+    }
+
+    /// Up to `limit` tables, those that most others read; in the order of the document.
+    fn most_read(&self, ids: std::ops::Range<TableId>, limit: usize) -> Vec<TableId> {
+        let mut ids: Vec<TableId> = ids.collect();
+        if limit < ids.len() {
+            ids.sort_by_key(|id| {
+                let (database, table) = self.atlas.tables[*id];
+                let readers = self.atlas.readers(&database.name, &table.name).len();
+                (table.deprecated.is_some(), std::cmp::Reverse(readers))
+            });
+            ids.truncate(limit);
+            ids.sort_unstable();
+        }
+        ids
+    }
+
+    pub(super) fn about(&self) -> Result<String, SiteError> {
+        #[derive(Serialize)]
+        struct About {
+            docs: String,
+        }
+        let navigation = navigation(&self.atlas, "", None, None);
+        self.show(
+            "about.html",
+            &Page {
+                title: "About",
+                description: &summary_text(&self.atlas.catalog.docs, 160),
+                root: "",
+                navigation: &navigation,
+                content: About {
+                    docs: self.docs_html(),
+                },
+            },
+        )
+    }
+
+    pub(super) fn database(&self, index: usize, page: usize) -> Result<String, SiteError> {
+        let entry = &self.atlas.databases[index];
+        let database = entry.database;
+        let shown = page_range(entry.tables.len(), page, PAGE_ROWS);
+        let ids = entry.tables.clone().skip(shown.start).take(shown.len());
+        let navigation = navigation(&self.atlas, "../", Some(index), None);
+        let docs = if page == 0 {
+            to_html(&database.docs, 1, self.place("../"))
+        } else {
+            String::new()
+        };
+        self.show(
+            "database.html",
+            &Page {
+                title: &database.name,
+                description: &summary_text(&database.docs, 160),
+                root: "../",
+                navigation: &navigation,
+                content: Listing {
+                    heading: database.name.clone(),
+                    lead: String::new(),
+                    docs,
+                    rows: table_rows(&self.atlas, ids, "../", false),
+                    count: entry.tables.len(),
+                    source: Some(self.source_link(&database.location)),
+                    pager: pager("index", page, entry.tables.len().div_ceil(PAGE_ROWS)),
+                },
+            },
+        )
+    }
+
+    pub(super) fn facet(
+        &self,
+        group: usize,
+        index: usize,
+        page: usize,
+    ) -> Result<String, SiteError> {
+        let group = self.groups()[group];
+        let facet = &group.facets[index];
+        let title = format!("{}: {}", group.title, facet.label);
+        self.listing(&title, facet.label, group.title, &facet.tables, "../", &facet.slug, page)
+    }
+
+    pub(super) fn deprecated(&self, page: usize) -> Result<String, SiteError> {
+        let tables = &self.atlas.deprecated;
+        self.listing("Deprecated tables", "Deprecated tables", "", tables, "", "deprecated", page)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "private, and each is a plain text")]
+    fn listing(
+        &self,
+        title: &str,
+        heading: &str,
+        lead: &str,
+        tables: &[TableId],
+        root: &str,
+        stem: &str,
+        page: usize,
+    ) -> Result<String, SiteError> {
+        let shown = page_range(tables.len(), page, PAGE_ROWS);
+        let navigation = navigation(&self.atlas, root, None, None);
+        self.show(
+            "listing.html",
+            &Page {
+                title,
+                description: "",
+                root,
+                navigation: &navigation,
+                content: Listing {
+                    heading: heading.to_owned(),
+                    lead: lead.to_owned(),
+                    docs: String::new(),
+                    rows: table_rows(&self.atlas, tables[shown].iter().copied(), root, true),
+                    count: tables.len(),
+                    source: None,
+                    pager: pager(&percent_encoded(stem), page, tables.len().div_ceil(PAGE_ROWS)),
+                },
+            },
+        )
+    }
+
+    pub(super) fn browse(&self) -> Result<String, SiteError> {
+        let groups = self
+            .groups()
+            .into_iter()
+            .zip(["owners", "tags", "formats"])
+            .filter(|(group, _)| !group.facets.is_empty())
+            .map(|(group, id)| BrowseGroup {
+                title: group.title,
+                id,
+                values: group.facets.iter().map(|facet| count(group, facet)).collect(),
+            })
+            .collect();
+        let databases = self
+            .atlas
+            .databases
+            .iter()
+            .map(|entry| Count {
+                text: entry.database.name.clone(),
+                href: format!("{}/index.html", percent_encoded(&entry.database.name)),
+                count: entry.tables.len(),
+            })
+            .collect();
+        self.show(
+            "browse.html",
+            &Page {
+                title: "Browse",
+                description: "",
+                root: "",
+                navigation: &navigation(&self.atlas, "", None, None),
+                content: Browse { groups, databases },
+            },
+        )
+    }
+
+    pub(super) fn search(&self) -> Result<String, SiteError> {
+        self.show(
+            "search.html",
+            &Page {
+                title: "Search",
+                description: "",
+                root: "",
+                navigation: "",
+                content: (),
+            },
+        )
+    }
+
+    pub(super) fn not_found(&self) -> Result<String, SiteError> {
+        #[derive(Serialize)]
+        struct NotFound<'a> {
+            style: &'a str,
+        }
+        let base = match self.options.base_path.trim_matches('/') {
+            "" => "/".to_owned(),
+            path => format!("/{path}/"),
+        };
+        self.show(
+            "404.html",
+            &Page {
+                title: "Page not found",
+                description: "",
+                root: &base,
+                navigation: "",
+                content: NotFound { style: CSS },
+            },
+        )
+    }
+
+    fn change_list(&self) -> (bool, Vec<Json>) {
+        let diff = self.options.changes.as_ref().map(serde_json::to_value);
+        let Some(Ok(Json::Object(mut diff))) = diff else {
+            return (false, Vec::new());
+        };
+        let breaking = diff.get("breaking").and_then(Json::as_bool) == Some(true);
+        match diff.remove("changes") {
+            Some(Json::Array(changes)) => (breaking, changes),
+            _ => (breaking, Vec::new()),
+        }
+    }
+
+    pub(super) fn change_count(&self) -> usize {
+        self.options.changes.as_ref().map_or(0, |diff| diff.changes.len())
+    }
+
+    pub(super) fn changes(&self, page: usize) -> Result<String, SiteError> {
+        let (breaking, changes) = self.change_list();
+        let total = changes.len();
+        let mut tables: Vec<ChangedTable> = Vec::new();
+        for change in &changes[page_range(total, page, PAGE_ROWS)] {
+            let name = text(change, "table");
+            if tables.last().is_none_or(|last| last.name != name) {
+                tables.push(ChangedTable {
+                    href: self.address_of(&name),
+                    name: name.clone(),
+                    changes: Vec::new(),
+                });
+            }
+            let Some(table) = tables.last_mut() else { continue };
+            let column = change.get("column").and_then(Json::as_str);
+            table.changes.push(Change {
+                breaking: change.get("breaking").and_then(Json::as_bool) == Some(true),
+                kind: text(change, "kind").replace('_', " "),
+                message: text(change, "message"),
+                detail: text(change, "detail"),
+                column: column.map(|column| Link {
+                    text: column.to_owned(),
+                    href: match &table.href {
+                        Some(href) => format!("{href}#c-{}", percent_encoded(column)),
+                        None => String::new(),
+                    },
+                }),
+            });
+        }
+        self.show(
+            "changes.html",
+            &Page {
+                title: "Changes",
+                description: "",
+                root: "",
+                navigation: &navigation(&self.atlas, "", None, None),
+                content: Changes {
+                    known: self.options.changes.is_some(),
+                    breaking,
+                    total,
+                    tables,
+                    pager: pager("changes", page, total.div_ceil(PAGE_ROWS)),
+                },
+            },
+        )
+    }
+
+    fn address_of(&self, name: &str) -> Option<String> {
+        let (database, table) = name.split_once('.')?;
+        self.atlas
+            .has_page(database, table)
+            .then(|| table_address("", database, table, "html"))
+    }
+
+    pub(super) fn table(&self, id: TableId) -> Result<String, SiteError> {
+        let root = "../";
+        let place = self.place(root);
+        let (database, table) = self.atlas.tables[id];
+        let index = self.atlas.database_index(id);
+        let navigation = navigation(&self.atlas, root, Some(index), Some(id));
+        let name = format!("{}.{}", database.name, table.name);
+        let summary = neurolake_model::catalog::summary(&table.docs);
+        let outputs = self.atlas.readers(&database.name, &table.name);
+        let graph = if table.inputs.is_empty() && outputs.is_empty() {
+            String::new()
+        } else {
+            super::lineage::draw(&self.atlas, &database.name, &table.name, &table.inputs, outputs)
+        };
+        let schema = schema(table, place);
+        let (refresh, header_row) = match &table.source {
+            Source::Sheet { refresh, header_row, .. } => (refresh.as_deref(), Some(*header_row)),
+            _ => (None, None),
+        };
+        let content = TablePage {
+            database: &database.name,
+            table: &table.name,
+            summary: to_inline_html(&summary, place),
+            docs: to_html(rest_of(&table.docs), 1, place),
+            kind: kind(table),
+            owner: table.owner.as_deref().map(|owner| facet_link(&self.atlas.owners, owner)),
+            tags: table.tags.iter().map(|tag| facet_link(&self.atlas.tags, tag)).collect(),
+            freshness: table.freshness.as_deref().map(freshness),
+            store: table.store.as_deref(),
+            location: location(&table.source),
+            refresh,
+            header_row,
+            cfg: table.cfg.as_deref(),
+            deprecated: table.deprecated.as_ref().map(|deprecation| Deprecated {
+                since: deprecation.since.clone(),
+                note: to_inline_html(&deprecation.note, place),
+                replacement: deprecation.replacement.as_ref().map(|t| self.neighbour(t)),
+            }),
+            source: self.source_link(&table.location),
+            rust_path: &table.rust_path,
+            jupyter: self.jupyter(&name),
+            snippets: self
+                .snippets
+                .render(self.atlas.catalog, database, table)
+                .into_iter()
+                .map(|snippet| SnippetView {
+                    id: snippet.id,
+                    title: snippet.title,
+                    html: snippet.html,
+                })
+                .collect(),
+            columns: column_count(table),
+            rows: schema.rows,
+            legend: schema.legend,
+            runtime_schema: table.columns.is_empty(),
+            partitions: partition_path(table),
+            arguments: arguments(table, place),
+            query: match &table.source {
+                Source::Sql { query } => Some(query),
+                _ => None,
+            },
+            graph,
+            inputs: table.inputs.iter().map(|input| self.neighbour(input)).collect(),
+            outputs: outputs.iter().map(|output| self.neighbour(output)).collect(),
+            related: self.related(id),
+            notebooks: table.notebooks.iter().filter_map(|n| self.notebook(n)).collect(),
+        };
+        self.show(
+            "table.html",
+            &Page {
+                title: &name,
+                description: &summary_text(&table.docs, 160),
+                root,
+                navigation: &navigation,
+                content,
+            },
+        )
+    }
+
+    fn neighbour(&self, table: &Input) -> Neighbour {
+        let has_page = self.atlas.has_page(&table.database, &table.table);
+        Neighbour {
+            text: table.to_string(),
+            href: has_page.then(|| table_address("../", &table.database, &table.table, "html")),
+        }
+    }
+
+    fn related(&self, id: TableId) -> Vec<RelatedView> {
+        const NAMED: usize = 4;
+        self.atlas
+            .related(id)
+            .into_iter()
+            .map(|related| {
+                let (database, table) = self.atlas.tables[related.id];
+                let href = table_address("../", &database.name, &table.name, "html");
+                RelatedView {
+                    text: format!("{}.{}", database.name, table.name),
+                    more: related.columns.len().saturating_sub(NAMED),
+                    columns: related
+                        .columns
+                        .iter()
+                        .take(NAMED)
+                        .map(|column| Link {
+                            text: (*column).to_owned(),
+                            href: format!("{href}#c-{}", percent_encoded(column)),
+                        })
+                        .collect(),
+                    href,
+                }
+            })
+            .collect()
+    }
+
+    /// The query string survives JupyterHub's redirect to the user's own server.
+    fn jupyter(&self, name: &str) -> Option<String> {
+        let hub = self.atlas.catalog.jupyterhub.as_deref().filter(|hub| is_web(hub))?;
+        Some(format!(
+            "{}/hub/user-redirect/lab?neurolake_table={}",
+            hub.trim_end_matches('/'),
+            percent_encoded(name)
+        ))
+    }
+
+    fn notebook(&self, notebook: &Notebook) -> Option<Link> {
+        let href = if is_web(&notebook.url) {
+            notebook.url.clone()
+        } else {
+            let address = self.source_address(&notebook.url, None);
+            address.filter(|_| !notebook.url.contains(':'))?
+        };
+        Some(Link {
+            text: notebook.title.clone(),
+            href,
+        })
+    }
+
+    /// Link to a line of a source file; without a repository only its text.
+    fn source_link(&self, location: &Location) -> Link {
+        let address = self.source_address(&location.file, Some(location.line));
+        Link {
+            text: format!("{}:{}", location.file, location.line),
+            href: address.unwrap_or_default(),
+        }
+    }
+
+    fn source_address(&self, file: &str, line: Option<u32>) -> Option<String> {
+        let repository = self.atlas.catalog.repository.as_deref().filter(|r| is_web(r))?;
+        let repository = repository.trim_end_matches('/');
+        let host = repository.split('/').nth(2).unwrap_or_default();
+        let shape = self.options.source_url.as_deref().unwrap_or(if host.contains("gitlab") {
+            "{repository}/-/blob/{commit}/{file}#L{line}"
+        } else {
+            "{repository}/blob/{commit}/{file}#L{line}"
+        });
+        let shape = match line {
+            Some(_) => shape,
+            None => shape.split('#').next().unwrap_or_default(),
+        };
+        let file: Vec<String> = file.split('/').map(percent_encoded).collect();
+        let line = line.map(|line| line.to_string()).unwrap_or_default();
+        Some(
+            shape
+                .replace("{repository}", repository)
+                .replace("{commit}", self.options.commit.as_deref().unwrap_or("HEAD"))
+                .replace("{line}", &line)
+                .replace("{file}", &file.join("/")),
+        )
+    }
+}
+
+fn is_web(address: &str) -> bool {
+    let address = address.to_ascii_lowercase();
+    address.starts_with("https://") || address.starts_with("http://")
+}
+
+/// The text after its first paragraph, which stands at the top of the page.
+fn rest_of(docs: &str) -> &str {
+    let docs = docs.trim_start();
+    docs.split_once("\n\n").map_or("", |(_, rest)| rest)
+}
+
+fn arguments<'t>(table: &'t Table, place: Place<'_>) -> Vec<ArgumentView<'t>> {
+    let Source::Function { arguments } = &table.source else {
+        return Vec::new();
+    };
+    let view = |argument: &'t Argument| ArgumentView {
+        name: &argument.name,
+        data_type: argument.data_type.to_string(),
+        required: argument.required,
+        docs: table
+            .column(&argument.name)
+            .map(|column| to_inline_html(&column.docs, place))
+            .unwrap_or_default(),
+    };
+    arguments.iter().map(view).collect()
+}
+
+fn text(change: &Json, key: &str) -> String {
+    match change.get(key) {
+        Some(Json::String(text)) => text.clone(),
+        Some(Json::Null) | None => String::new(),
+        Some(other) => other.to_string(),
+    }
+}
+
+fn facet_link(group: &Group<'_>, label: &str) -> Link {
+    Link {
+        text: label.to_owned(),
+        href: group.address(label).unwrap_or_default(),
+    }
+}
+
+fn count(group: &Group<'_>, facet: &Facet<'_>) -> Count {
+    Count {
+        text: facet.label.to_owned(),
+        href: format!("{}/{}.html", group.folder, percent_encoded(&facet.slug)),
+        count: facet.tables.len(),
+    }
+}
+
+/// Up to `limit` values that hold most tables, sorted by label.
+fn most_used<'g, 'a>(group: &'g Group<'a>, limit: usize) -> Vec<&'g Facet<'a>> {
+    let mut facets: Vec<_> = group.facets.iter().collect();
+    if facets.len() > limit {
+        facets.sort_by_key(|facet| std::cmp::Reverse(facet.tables.len()));
+        facets.truncate(limit);
+        facets.sort_by_key(|facet| facet.label);
+    }
+    facets
+}
+
+fn page_range(count: usize, page: usize, rows: usize) -> std::ops::Range<usize> {
+    let start = (page * rows).min(count);
+    start..(start + rows).min(count)
+}
+
+/// Links to the pages of a listing that has more than one.
+fn pager(stem: &str, page: usize, pages: usize) -> Option<Pager> {
+    (pages > 1).then(|| Pager {
+        current: page + 1,
+        links: (0..pages)
+            .map(|page| Link {
+                text: (page + 1).to_string(),
+                href: page_path(stem, page),
+            })
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_cover_a_listing_once() {
+        assert_eq!(page_range(1_001, 0, 500), 0..500);
+        assert_eq!(page_range(1_001, 2, 500), 1_000..1_001);
+        assert_eq!(page_range(0, 0, 500), 0..0);
+        assert!(pager("index", 0, 1).is_none());
+    }
+
+    #[test]
+    fn only_web_addresses_become_links() {
+        assert!(is_web("HTTPS://example.org"));
+        assert!(!is_web("javascript:alert(1)//http://"));
+    }
+}

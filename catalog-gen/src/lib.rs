@@ -3,6 +3,9 @@
 //! connect to what it documents.
 
 pub mod diff;
+pub mod output;
+pub mod reader;
+pub mod report;
 pub mod search;
 pub mod site;
 pub mod snippets;

@@ -32,6 +32,7 @@ pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream 
             quote! {
                 #item
 
+                #[allow(deprecated)]
                 impl ::neurolake::Table for #ident {
                     const MODULE: &'static str = ::core::module_path!();
                     const DECLARATION: &'static str = #json;
@@ -96,6 +97,7 @@ pub(crate) fn columns(tokens: TokenStream) -> TokenStream {
     let json = json(&declaration.columns);
     let nested = nested(&declaration.columns);
     quote! {
+        #[allow(deprecated)]
         impl ::neurolake::Columns for #ident {
             fn columns() -> ::std::vec::Vec<::neurolake::model::Column> {
                 ::neurolake::registry::resolve_columns(#json, #nested)
@@ -123,9 +125,19 @@ fn function(item: &ItemFn, inputs: &[String]) -> TokenStream {
         .iter()
         .filter(|input| !input.contains('.'))
         .map(|input| tokens_of(input));
+    let docs = item.attrs.iter().filter(|attribute| {
+        attribute.path().is_ident("doc") || attribute.path().is_ident("deprecated")
+    });
+    let visibility = &item.vis;
+    let ident = &item.sig.ident;
     quote! {
+        // Without it, links to the function would dangle in rustdoc.
+        #[cfg(doc)]
+        #(#docs)*
+        #visibility fn #ident() {}
+
         const _: () = {
-            #[allow(dead_code, unused_variables, clippy::needless_pass_by_value)]
+            #[allow(dead_code, deprecated, unused_variables, clippy::needless_pass_by_value)]
             fn signature(#(_: #types),*) {
                 #(let _: ::core::option::Option<#inputs> = ::core::option::Option::None;)*
             }

@@ -1,0 +1,633 @@
+//! One source file: a pure function of its bytes, so that its result can be kept until they change.
+
+use neurolake_declare::diagnostic::{Diagnostics, SpanRange};
+use neurolake_declare::documentation::{Documentation, documentation};
+use neurolake_declare::{self as declare, Code};
+use neurolake_model::declaration::{ColumnDeclaration, ColumnsDeclaration, TableDeclaration};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::visit::{self, Visit};
+use syn::{Attribute, Item, ItemUse, Meta, UseTree};
+
+use super::cfg::Predicate;
+use super::finding::{LocalFinding, Range};
+
+/// Source files over this size are refused: generated data doesn't belong into source, and a
+/// parser that holds a hundred times the size in memory shouldn't meet it.
+pub const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// What a file declares.
+#[derive(Debug, Default)]
+pub struct FileScan {
+    /// The file's own module.
+    pub(crate) root: ModuleScan,
+    pub(crate) findings: Vec<LocalFinding>,
+    /// Whether the file parses; a preview keeps its last good scan otherwise.
+    pub parsed: bool,
+}
+
+/// A module: a file's or an inline one.
+#[derive(Debug, Default)]
+pub(crate) struct ModuleScan {
+    pub(crate) name: String,
+    pub(crate) line: u32,
+    pub(crate) docs: String,
+    /// Position of the first doc line of `docs`.
+    pub(crate) docs_at: Range,
+    pub(crate) hidden: bool,
+    pub(crate) cfgs: Vec<Predicate>,
+    /// Value of `#[path]`.
+    pub(crate) path: Option<String>,
+    /// `mod name;`: the rest is in another file.
+    pub(crate) is_external: bool,
+    pub(crate) at: Range,
+    pub(crate) modules: Vec<ModuleScan>,
+    pub(crate) tables: Vec<TableScan>,
+    pub(crate) columns: Vec<ColumnsScan>,
+    pub(crate) uses: Vec<UseScan>,
+    /// Paths of `use path::*`.
+    pub(crate) globs: Vec<Vec<String>>,
+    /// Names of other items, so that a link to one isn't called dangling.
+    pub(crate) others: Vec<String>,
+}
+
+/// A `#[table]` item.
+#[derive(Debug)]
+pub(crate) struct TableScan {
+    pub(crate) declaration: TableDeclaration,
+    pub(crate) cfgs: Vec<Predicate>,
+    pub(crate) places: ItemPlaces,
+    /// Whether the declaration has errors of its own.
+    pub(crate) is_broken: bool,
+}
+
+/// A `#[derive(Columns)]` struct.
+#[derive(Debug)]
+pub(crate) struct ColumnsScan {
+    pub(crate) declaration: ColumnsDeclaration,
+    pub(crate) places: ItemPlaces,
+}
+
+/// Where the parts of an item stand.
+#[derive(Debug, Default)]
+pub(crate) struct ItemPlaces {
+    /// The item's name.
+    pub(crate) name: Range,
+    /// The attribute.
+    pub(crate) attribute: Range,
+    /// First doc line.
+    pub(crate) docs: Range,
+    /// Per column: its type and its first doc line.
+    pub(crate) columns: Vec<(Range, Range)>,
+    /// Fields whose column has another name: field, column.
+    pub(crate) renamed: Vec<(String, String)>,
+}
+
+/// `use path as alias`
+#[derive(Debug)]
+pub(crate) struct UseScan {
+    pub(crate) alias: String,
+    pub(crate) path: Vec<String>,
+}
+
+/// Scans the bytes of a file.
+pub fn scan(bytes: &[u8]) -> FileScan {
+    let mut scan = FileScan::default();
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let good = &bytes[..error.valid_up_to()];
+            let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+            let line_start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let column = 1 + String::from_utf8_lossy(&good[line_start..]).chars().count();
+            let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
+            let range = Range {
+                line: number(line),
+                column: number(column),
+                end_line: number(line),
+                end_column: number(column),
+            };
+            scan.findings.push(
+                LocalFinding::new(Code::NotUtf8, "the file is not UTF-8", range)
+                    .help("save it as UTF-8"),
+            );
+            return scan;
+        }
+    };
+    if !may_matter(text) {
+        scan.parsed = true;
+        return scan;
+    }
+    match syn::parse_file(text) {
+        Ok(file) => {
+            scan.parsed = true;
+            let mut scanner = Scanner {
+                findings: &mut scan.findings,
+                imports: Imports::of(&file.items),
+                tables: 0,
+            };
+            scan.root = scanner.module(&file.items);
+            scanner.documentation(&file.attrs, &mut scan.root);
+            scan.root.cfgs = cfgs(&file.attrs);
+            let found = scanner.tables;
+            if text.matches("table").count() > found {
+                // Words in comments count too; only the odd file needs this second look.
+                Misplaced { scanner: &mut scanner }.visit_file(&file);
+            }
+        }
+        Err(error) => {
+            let range = SpanRange::from(error.span()).into();
+            scan.findings.push(LocalFinding::new(
+                Code::Syntax,
+                format!("the file is no valid Rust: {error}"),
+                range,
+            ));
+        }
+    }
+    // The source map behind the spans would otherwise keep every file of this thread in memory.
+    proc_macro2::extra::invalidate_current_thread_spans();
+    scan
+}
+
+/// Whether a file can declare anything or lead to a file that does; cheaper than parsing it.
+fn may_matter(text: &str) -> bool {
+    text.contains("table") || text.contains("mod ") || text.contains("Columns")
+}
+
+/// What `table` and `Columns` mean in a file.
+struct Imports {
+    /// Names that stand for `neurolake::table`.
+    table: Vec<String>,
+    /// `use something::else::table` makes a bare `#[table]` foreign.
+    foreign: bool,
+}
+
+impl Imports {
+    fn of(items: &[Item]) -> Self {
+        let mut imports = Self {
+            table: Vec::new(),
+            foreign: false,
+        };
+        imports.collect(items);
+        if !imports.foreign {
+            imports.table.push("table".into());
+        }
+        imports
+    }
+
+    fn collect(&mut self, items: &[Item]) {
+        for item in items {
+            match item {
+                Item::Use(item) => {
+                    let mut uses = Vec::new();
+                    let mut globs = Vec::new();
+                    flatten(&item.tree, &mut Vec::new(), &mut uses, &mut globs);
+                    for import in uses {
+                        if import.path.last().is_some_and(|last| last == "table") {
+                            if import.path[0] == "neurolake" {
+                                self.table.push(import.alias);
+                            } else if import.alias == "table" && !is_relative(&import.path[0]) {
+                                self.foreign = true;
+                            }
+                        }
+                    }
+                }
+                Item::Mod(item) => {
+                    if let Some((_, items)) = &item.content {
+                        self.collect(items);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_table(&self, path: &syn::Path) -> bool {
+        let mut segments = path.segments.iter().map(|segment| &segment.ident);
+        match (segments.next(), segments.next(), segments.next()) {
+            (Some(name), None, None) => self.table.iter().any(|known| name == known),
+            (Some(first), Some(name), None) => first == "neurolake" && name == "table",
+            (Some(first), Some(second), Some(name)) => {
+                first == "neurolake" && second == "prelude" && name == "table"
+            }
+            _ => false,
+        }
+    }
+}
+
+/// A path inside this crate may well lead to a re-export of `neurolake::table`.
+fn is_relative(first: &str) -> bool {
+    matches!(first, "crate" | "self" | "super")
+}
+
+struct Scanner<'a> {
+    findings: &'a mut Vec<LocalFinding>,
+    imports: Imports,
+    tables: usize,
+}
+
+impl Scanner<'_> {
+    fn module(&mut self, items: &[Item]) -> ModuleScan {
+        let mut module = ModuleScan::default();
+        for item in items {
+            self.item(item, &mut module);
+        }
+        module
+    }
+
+    fn item(&mut self, item: &Item, module: &mut ModuleScan) {
+        if let Some((attribute, extra)) = self.table_attribute(attributes(item)) {
+            self.tables += 1;
+            self.table(&attribute, extra, item, module);
+            return;
+        }
+        match item {
+            Item::Struct(structure) if derives_columns(&structure.attrs) => {
+                let (declaration, diagnostics) = declare::columns(structure);
+                self.report(diagnostics);
+                let places = places(
+                    &structure.attrs,
+                    &structure.ident,
+                    Some(&structure.fields),
+                    &declaration.columns,
+                );
+                module.columns.push(ColumnsScan {
+                    declaration,
+                    places,
+                });
+            }
+            Item::Mod(inner) => {
+                let mut child = match &inner.content {
+                    Some((_, items)) => self.module(items),
+                    None => ModuleScan {
+                        is_external: true,
+                        ..ModuleScan::default()
+                    },
+                };
+                child.name = inner.ident.unraw().to_string();
+                child.at = SpanRange::from(inner.ident.span()).into();
+                child.line = child.at.line;
+                child.cfgs = cfgs(&inner.attrs);
+                child.path = inner.attrs.iter().find_map(path_attribute);
+                self.documentation(&inner.attrs, &mut child);
+                module.modules.push(child);
+            }
+            Item::Use(item) => uses(item, module),
+            Item::Macro(item) => {
+                if let Some(span) = table_in_tokens(item.mac.tokens.clone()) {
+                    let name = match &item.ident {
+                        Some(ident) => format!("`macro_rules! {ident}`"),
+                        None => format!("the call of `{}!`", path_text(&item.mac.path)),
+                    };
+                    self.findings.push(
+                        LocalFinding::new(
+                            Code::InMacro,
+                            format!("table declared inside {name} can't be read without compiling"),
+                            SpanRange::from(span).into(),
+                        )
+                        .help("write the item out"),
+                    );
+                    self.tables += 1;
+                }
+                if let Some(ident) = &item.ident {
+                    module.others.push(ident.to_string());
+                }
+            }
+            other => module.others.extend(item_name(other)),
+        }
+    }
+
+    /// The `#[table]` attribute, and the predicate of a `#[cfg_attr]` around it.
+    fn table_attribute(&self, attributes: &[Attribute]) -> Option<(Attribute, Option<Predicate>)> {
+        for attribute in attributes {
+            if self.imports.is_table(attribute.path()) {
+                return Some((attribute.clone(), None));
+            }
+            if attribute.path().is_ident("cfg_attr")
+                && let Meta::List(list) = &attribute.meta
+            {
+                let mut predicate = TokenStream::new();
+                let mut rest = list.tokens.clone().into_iter();
+                for token in rest.by_ref() {
+                    if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',') {
+                        break;
+                    }
+                    predicate.extend([token]);
+                }
+                if let Ok(meta) = syn::parse2::<Meta>(rest.collect())
+                    && self.imports.is_table(meta.path())
+                {
+                    let mut inner = attribute.clone();
+                    inner.meta = meta;
+                    return Some((inner, Some(Predicate::parse(&predicate))));
+                }
+            }
+        }
+        None
+    }
+
+    fn table(
+        &mut self,
+        attribute: &Attribute,
+        extra: Option<Predicate>,
+        item: &Item,
+        module: &mut ModuleScan,
+    ) {
+        let tokens = match declare::attribute_arguments(attribute) {
+            Ok(tokens) => tokens,
+            Err(diagnostic) => {
+                self.findings.push((*diagnostic).into());
+                return;
+            }
+        };
+        let at = SpanRange::of(attribute);
+        let (declaration, diagnostics, places) = match item {
+            Item::Struct(item) => {
+                let (declaration, diagnostics) =
+                    declare::table(tokens, at, declare::Item::Struct(item));
+                let places = places(
+                    &item.attrs,
+                    &item.ident,
+                    Some(&item.fields),
+                    &declaration.columns,
+                );
+                (declaration, diagnostics, places)
+            }
+            Item::Fn(item) => {
+                let (declaration, diagnostics) =
+                    declare::table(tokens, at, declare::Item::Function(item));
+                let places = places(&item.attrs, &item.sig.ident, None, &[]);
+                (declaration, diagnostics, places)
+            }
+            other => {
+                self.findings.push(declare::table::wrong_item(other).into());
+                return;
+            }
+        };
+        let is_broken = !diagnostics.is_empty();
+        self.report(diagnostics);
+        let mut cfgs = cfgs(attributes(item));
+        cfgs.extend(extra);
+        module.tables.push(TableScan {
+            declaration,
+            cfgs,
+            places: ItemPlaces {
+                attribute: at.into(),
+                ..places
+            },
+            is_broken,
+        });
+    }
+
+    fn documentation(&mut self, attributes: &[Attribute], module: &mut ModuleScan) {
+        let mut diagnostics = Diagnostics::default();
+        let Documentation { docs, hidden, .. } = documentation(attributes, &mut diagnostics);
+        self.report(diagnostics);
+        if !docs.is_empty() {
+            module.docs_at = docs_place(attributes);
+        }
+        module.docs = docs;
+        module.hidden = hidden;
+    }
+
+    fn report(&mut self, diagnostics: Diagnostics) {
+        self.findings
+            .extend(diagnostics.into_iter().map(LocalFinding::from));
+    }
+}
+
+/// Finds `#[table]` where no module can hold it: in the body of a function.
+struct Misplaced<'s, 'a> {
+    scanner: &'s mut Scanner<'a>,
+}
+
+impl<'ast> Visit<'ast> for Misplaced<'_, '_> {
+    fn visit_block(&mut self, block: &'ast syn::Block) {
+        for statement in &block.stmts {
+            if let syn::Stmt::Item(item) = statement
+                && let Some((attribute, _)) = self.scanner.table_attribute(attributes(item))
+            {
+                self.scanner.findings.push(
+                    LocalFinding::new(
+                        Code::InMacro,
+                        "a table can't be declared inside a function",
+                        SpanRange::of(&attribute).into(),
+                    )
+                    .help("move the item into a module"),
+                );
+            }
+        }
+        visit::visit_block(self, block);
+    }
+}
+
+fn attributes(item: &Item) -> &[Attribute] {
+    match item {
+        Item::Const(item) => &item.attrs,
+        Item::Enum(item) => &item.attrs,
+        Item::Fn(item) => &item.attrs,
+        Item::Impl(item) => &item.attrs,
+        Item::Mod(item) => &item.attrs,
+        Item::Static(item) => &item.attrs,
+        Item::Struct(item) => &item.attrs,
+        Item::Trait(item) => &item.attrs,
+        Item::Type(item) => &item.attrs,
+        Item::Union(item) => &item.attrs,
+        _ => &[],
+    }
+}
+
+fn item_name(item: &Item) -> Option<String> {
+    let ident = match item {
+        Item::Const(item) => &item.ident,
+        Item::Enum(item) => &item.ident,
+        Item::Fn(item) => &item.sig.ident,
+        Item::Static(item) => &item.ident,
+        Item::Struct(item) => &item.ident,
+        Item::Trait(item) => &item.ident,
+        Item::Type(item) => &item.ident,
+        Item::Union(item) => &item.ident,
+        _ => return None,
+    };
+    Some(ident.unraw().to_string())
+}
+
+fn derives_columns(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("derive")
+            && attribute
+                .meta
+                .to_token_stream()
+                .into_iter()
+                .any(|token| match token {
+                    TokenTree::Group(group) => group.stream().into_iter().any(
+                        |token| matches!(token, TokenTree::Ident(ident) if ident == "Columns"),
+                    ),
+                    _ => false,
+                })
+    })
+}
+
+fn cfgs(attributes: &[Attribute]) -> Vec<Predicate> {
+    attributes
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"))
+        .filter_map(|attribute| match &attribute.meta {
+            Meta::List(list) => Some(Predicate::parse(&list.tokens)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn path_attribute(attribute: &Attribute) -> Option<String> {
+    if !attribute.path().is_ident("path") {
+        return None;
+    }
+    match &attribute.meta {
+        Meta::NameValue(meta) => match &meta.value {
+            syn::Expr::Lit(syn::ExprLit {
+                lit: syn::Lit::Str(path),
+                ..
+            }) => Some(path.value()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn places(
+    attributes: &[Attribute],
+    ident: &syn::Ident,
+    fields: Option<&syn::Fields>,
+    declared: &[ColumnDeclaration],
+) -> ItemPlaces {
+    let mut columns = Vec::with_capacity(declared.len());
+    let mut renamed = Vec::new();
+    for (field, column) in fields.into_iter().flatten().zip(declared) {
+        columns.push((type_place(&field.ty), docs_place(&field.attrs)));
+        if let Some(ident) = &field.ident
+            && *ident != column.name
+            && ident.unraw() != column.name
+        {
+            renamed.push((ident.unraw().to_string(), column.name.clone()));
+        }
+    }
+    ItemPlaces {
+        name: SpanRange::from(ident.span()).into(),
+        attribute: Range::default(),
+        docs: docs_place(attributes),
+        columns,
+        renamed,
+    }
+}
+
+/// A plain name is its own place; only longer types are worth turning into tokens.
+fn type_place(syntax: &syn::Type) -> Range {
+    match syntax {
+        syn::Type::Path(path) if path.qself.is_none() => match path.path.get_ident() {
+            Some(ident) => SpanRange::from(ident.span()).into(),
+            None => SpanRange::of(syntax).into(),
+        },
+        _ => SpanRange::of(syntax).into(),
+    }
+}
+
+/// The place of the first doc line.
+fn docs_place(attributes: &[Attribute]) -> Range {
+    attributes
+        .iter()
+        .find(|attribute| attribute.path().is_ident("doc"))
+        .map_or_else(Range::default, |attribute| {
+            SpanRange::from(attribute.pound_token.span).into()
+        })
+}
+
+fn uses(item: &ItemUse, module: &mut ModuleScan) {
+    flatten(
+        &item.tree,
+        &mut Vec::new(),
+        &mut module.uses,
+        &mut module.globs,
+    );
+}
+
+fn flatten(
+    tree: &UseTree,
+    prefix: &mut Vec<String>,
+    uses: &mut Vec<UseScan>,
+    globs: &mut Vec<Vec<String>>,
+) {
+    match tree {
+        UseTree::Path(path) => {
+            prefix.push(path.ident.unraw().to_string());
+            flatten(&path.tree, prefix, uses, globs);
+            prefix.pop();
+        }
+        UseTree::Name(name) => {
+            let name = name.ident.unraw().to_string();
+            let mut path = prefix.clone();
+            // `use crate::neural::{self}` imports the module.
+            let alias = if name == "self" {
+                prefix.last().cloned().unwrap_or(name)
+            } else {
+                path.push(name.clone());
+                name
+            };
+            uses.push(UseScan { alias, path });
+        }
+        UseTree::Rename(rename) => {
+            let mut path = prefix.clone();
+            let name = rename.ident.unraw().to_string();
+            if name != "self" {
+                path.push(name);
+            }
+            uses.push(UseScan {
+                alias: rename.rename.unraw().to_string(),
+                path,
+            });
+        }
+        UseTree::Glob(_) => globs.push(prefix.clone()),
+        UseTree::Group(group) => {
+            for tree in &group.items {
+                flatten(tree, prefix, uses, globs);
+            }
+        }
+    }
+}
+
+fn path_text(path: &syn::Path) -> String {
+    path.to_token_stream().to_string().replace(' ', "")
+}
+
+/// Where `#[table` or `#[neurolake::table` stands in unparsed tokens.
+fn table_in_tokens(tokens: TokenStream) -> Option<Span> {
+    let mut after_pound = None;
+    for token in tokens {
+        match token {
+            TokenTree::Punct(punct) if punct.as_char() == '#' => after_pound = Some(punct.span()),
+            TokenTree::Group(group) => {
+                if let Some(pound) = after_pound.take()
+                    && group.delimiter() == Delimiter::Bracket
+                    && is_table_path(group.stream())
+                {
+                    return Some(pound);
+                }
+                if let Some(span) = table_in_tokens(group.stream()) {
+                    return Some(span);
+                }
+            }
+            _ => after_pound = None,
+        }
+    }
+    None
+}
+
+fn is_table_path(tokens: TokenStream) -> bool {
+    let words: Vec<String> = tokens
+        .into_iter()
+        .map(|token| token.to_string())
+        .take_while(|word| !word.starts_with('('))
+        .collect();
+    matches!(words.concat().as_str(), "table" | "neurolake::table")
+}

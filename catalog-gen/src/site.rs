@@ -88,6 +88,9 @@ pub enum SiteError {
         /// What happened.
         source: io::Error,
     },
+    /// A snippet template failed.
+    #[error(transparent)]
+    Snippet(#[from] crate::snippets::SnippetError),
     /// A name cannot be part of a file's path.
     #[error("`{name}` cannot have a page: {reason}\nhint: give it another name with `name = \"...\"`")]
     UnusableName {
@@ -239,7 +242,7 @@ impl<'a> Site<'a> {
             File::TableJson(id) => return Ok(twin::json(&self.atlas, id)),
             File::TableMarkdown(id) => {
                 let (database, table) = self.atlas.tables[id];
-                let snippets = self.snippets.render(self.atlas.catalog, database, table);
+                let snippets = self.snippets.render(self.atlas.catalog, database, table)?;
                 twin::markdown(&self.atlas, id, &snippets)
             }
             File::Facet { group, index, page } => self.facet(group, index, page)?,

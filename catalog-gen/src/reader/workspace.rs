@@ -21,6 +21,8 @@ pub struct Workspace {
     pub settings: Settings,
     /// Packages that depend on `neurolake`, sorted by name.
     pub packages: Vec<DeclaringPackage>,
+    /// The root manifest and those of all members.
+    pub manifests: Vec<PathBuf>,
     /// What is wrong with the settings.
     pub findings: Vec<Finding>,
 }
@@ -94,6 +96,8 @@ impl Workspace {
                 });
             }
         }
+        let mut manifests = vec![root.join("Cargo.toml")];
+        manifests.extend(members.iter().map(|package| resolved(package.manifest_path.as_std_path())));
         let mut findings = Vec::new();
         let mut settings = Settings::default();
         settings.read(
@@ -132,6 +136,7 @@ impl Workspace {
             target: metadata.target_directory.into_std_path_buf(),
             settings,
             packages,
+            manifests,
             findings,
         })
     }
@@ -141,7 +146,11 @@ fn resolved(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn find_manifest(options: &ReadOptions) -> Result<PathBuf, WorkspaceError> {
+/// The manifest that the options name, or the nearest one.
+///
+/// # Errors
+/// [`WorkspaceError::NoManifest`], [`WorkspaceError::NoWorkspace`].
+pub fn find_manifest(options: &ReadOptions) -> Result<PathBuf, WorkspaceError> {
     if let Some(manifest) = &options.manifest_path {
         let manifest = if manifest.is_dir() {
             manifest.join("Cargo.toml")

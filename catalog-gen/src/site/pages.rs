@@ -628,7 +628,7 @@ impl<'a> Site<'a> {
             jupyter: self.jupyter(&name),
             snippets: self
                 .snippets
-                .render(self.atlas.catalog, database, table)
+                .render(self.atlas.catalog, database, table)?
                 .into_iter()
                 .map(|snippet| SnippetView {
                     id: snippet.id,

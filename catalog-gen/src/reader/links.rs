@@ -77,6 +77,11 @@ pub(crate) fn rewrite(
         let text = link_text(&markdown[range.clone()]);
         match target {
             Target::Address(address) => {
+                // Readers of the catalog know tables by their names in it, not by their Rust paths.
+                let text = match path_of(text) {
+                    Some(shown) if shown == path => format!("`{}`", name_of(&address)),
+                    _ => text.to_owned(),
+                };
                 replacements.push((range, format!("[{text}]({address})")));
             }
             Target::Elsewhere => replacements.push((range, text.to_owned())),
@@ -100,6 +105,14 @@ pub(crate) fn rewrite(
     }
     rewritten.push_str(&markdown[end..]);
     (rewritten, dangling)
+}
+
+/// `database.table`, the column, or the database that an address leads to.
+fn name_of(address: &str) -> &str {
+    match address.split_once('#') {
+        Some((_, column)) => column,
+        None => address.split_once(':').map_or(address, |(_, name)| name),
+    }
 }
 
 /// The Rust path in a link's destination, without backticks, disambiguators and parentheses.
@@ -165,8 +178,8 @@ mod tests {
     #[test]
     fn rewrites_every_form_of_link() {
         for (before, after) in [
-            ("see [`Spikes`].", "see [`Spikes`](table:neural.spikes)."),
-            ("[Spikes::ts] is", "[Spikes::ts](table:neural.spikes#ts) is"),
+            ("see [`Spikes`].", "see [`neural.spikes`](table:neural.spikes)."),
+            ("[Spikes::ts] is", "[`ts`](table:neural.spikes#ts) is"),
             ("[the *spikes*](crate::neural::Spikes)", "[the *spikes*](table:neural.spikes)"),
             ("[a][Spikes] b", "[a](table:neural.spikes) b"),
             ("[a]\n\n[a]: crate::neural::Spikes", "[a](table:neural.spikes)\n\n[a]: crate::neural::Spikes"),

@@ -17,6 +17,7 @@
   const TIERS = ["facet", "text", "typo", "squashed", "spread", "words", "substring", "boundary", "prefix", "exact"];
   const [FACET, TEXT, TYPO, SQUASHED, SPREAD, WORDS, SUBSTRING, BOUNDARY, PREFIX, EXACT] = TIERS.keys();
   const TABLE_BONUS = 10; // what a column earns by standing in 512 tables
+  const ALIAS_PENALTY = 20; // within a tier a name beats an alias
   const MAX_LENGTH = 200; // of a query, and of what a long name costs
   const TYPO_BELOW = 10; // hits; with more of them a typo is unlikely
   const TEXT_BELOW = 5;
@@ -312,7 +313,9 @@
         if (this.found.size < TEXT_BELOW && text) this.byText();
         if (this.found.size || this.suggestion) return;
         const near = nearest(squash(this.text), squashed.names);
+        const nearDatabase = near < 0 ? nearest(this.text, facets.db.folded) : -1;
         if (near >= 0) this.suggestion = names[near];
+        else if (nearDatabase >= 0) this.suggestion = facets.db.values[nearDatabase];
       }
 
       // Tiers below this one cannot reach the first `limit` places any more.
@@ -368,7 +371,7 @@
         }
         const score =
           tier * 1000 + extra + (target < tableCount ? TABLE_BONUS : bits(count)) -
-          Math.min(length, MAX_LENGTH) - (dead ? (tier === EXACT ? 500 : 1500) : 0);
+          Math.min(length, MAX_LENGTH) - (alias === null ? 0 : ALIAS_PENALTY) - (dead ? (tier === EXACT ? 500 : 1500) : 0);
         const known = this.found.get(target);
         if (known && known.score >= score) return;
         if (known && !known.dead) this.alive[known.tier]--;

@@ -515,3 +515,43 @@ fn an_empty_catalog_answers() {
         assert_eq!(answer, json!({"hits": [], "suggestion": null}));
     }
 }
+
+/// Queries as people type them, over the tables of a brain-interface company.
+#[test]
+fn finds_what_is_meant_in_a_real_lake() {
+    let catalog = Catalog::from_json(include_str!("../fixtures/search/catalog.json"))
+        .expect("the fixture is a catalog");
+    let lines = include_str!("../fixtures/search/queries.tsv").lines();
+    let cases: Vec<(&str, &str)> = lines
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once('\t').expect("query, tab, expectation"))
+        .collect();
+    let queries: Vec<(String, usize)> = cases
+        .iter()
+        .map(|(query, _)| ((*query).to_owned(), LIMIT))
+        .collect();
+    let answers = ask_both(&SearchIndex::build(&catalog), &queries);
+    let mut wrong = Vec::new();
+    for ((query, expected), answer) in cases.iter().zip(&answers) {
+        let hits = answer["hits"].as_array().expect("an answer has hits");
+        let found = match (hits.first(), answer["suggestion"].as_str()) {
+            (Some(hit), _) => [&hit["database"], &hit["table"], &hit["column"]]
+                .iter()
+                .filter_map(|part| part.as_str())
+                .collect::<Vec<_>>()
+                .join("."),
+            (None, Some(suggestion)) => format!("?{suggestion}"),
+            (None, None) => "-".to_owned(),
+        };
+        if expected.split(" | ").all(|expected| expected != found) {
+            wrong.push(format!("`{query}` finds {found}, not {expected}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
+}

@@ -14,6 +14,8 @@ use super::{Answer, Hit, SearchIndex, Tier};
 
 /// What a column earns by standing in 512 tables.
 const TABLE_BONUS: i32 = 10;
+/// Within a tier a name beats an alias.
+const ALIAS_PENALTY: i32 = 20;
 /// Hits; with more of them a typo is unlikely.
 const TYPO_BELOW: usize = 10;
 /// Hits; with more of them the descriptions aren't asked.
@@ -328,9 +330,20 @@ impl<'a> Query<'a> {
             self.by_text(&masks);
         }
         if self.found.is_empty() && self.suggestion.is_none() {
-            let near = nearest(&units(&squash(&self.text)), self.index.squashed().names());
-            self.suggestion = near.map(|entry| self.index.names.get(entry).to_owned());
+            self.suggestion = self.suggest().map(str::to_owned);
         }
+    }
+
+    /// A name, otherwise a database, that may have been meant.
+    fn suggest(&self) -> Option<&'a str> {
+        let index = self.index;
+        let name = nearest(&units(&squash(&self.text)), index.squashed().names());
+        name.map(|entry| index.names.get(entry)).or_else(|| {
+            let databases: Vec<Vec<u16>> =
+                index.databases.values.iter_folded().map(units).collect();
+            let near = nearest(&units(&self.text), databases.iter().map(Vec::as_slice));
+            near.map(|place| index.databases.values.get(place))
+        })
     }
 
     /// Tiers below this one cannot reach the first `limit` places any more.
@@ -415,12 +428,13 @@ impl<'a> Query<'a> {
         } else {
             bits(count)
         };
-        let penalty = match (dead, tier) {
+        let demotion = match (dead, tier) {
             (false, _) => 0,
             (true, Tier::Exact) => 500,
             (true, _) => 1500,
         };
-        let score = tier as i32 * 1000 + extra + bonus - small(length.min(MAX_LENGTH)) - penalty;
+        let costs = small(length.min(MAX_LENGTH)) + alias.map_or(0, |_| ALIAS_PENALTY) + demotion;
+        let score = tier as i32 * 1000 + extra + bonus - costs;
         if let Some(known) = self.found.get(&target) {
             if known.score >= score {
                 return;

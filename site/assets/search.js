@@ -17,6 +17,7 @@
   const TIERS = ["facet", "text", "typo", "squashed", "spread", "words", "substring", "boundary", "prefix", "exact"];
   const [FACET, TEXT, TYPO, SQUASHED, SPREAD, WORDS, SUBSTRING, BOUNDARY, PREFIX, EXACT] = TIERS.keys();
   const TABLE_BONUS = 10; // what a column earns by standing in 512 tables
+  const ALIAS_PENALTY = 20; // within a tier a name beats an alias
   const MAX_LENGTH = 200; // of a query, and of what a long name costs
   const TYPO_BELOW = 10; // hits; with more of them a typo is unlikely
   const TEXT_BELOW = 5;
@@ -103,27 +104,34 @@
   const typosAllowed = (length) => (length < 4 ? 0 : length < 8 ? 1 : 2);
   const rows = [0, 1, 2].map(() => new Uint8Array(2 * MAX_LENGTH));
 
-  // Damerau-Levenshtein distances (neighbours may swap) of `a` to the whole of `b` and to its
-  // nearest prefix; `bound + 1` stands for everything above `bound`.
-  function distance(a, b, bound) {
-    const far = { whole: bound + 1, prefix: bound + 1 };
-    if (b.length + bound < a.length) return far;
+  // Damerau-Levenshtein distance (neighbours may swap) of `a` to the whole of `b` or to its nearest
+  // prefix; `bound + 1` stands for everything above `bound`.
+  function distance(a, b, bound, toPrefix) {
+    const far = bound + 1;
+    if (b.length + bound < a.length || (!toPrefix && b.length > a.length + bound)) return far;
     const width = Math.min(b.length, a.length + bound);
-    let [before, above, row] = rows;
+    let before = rows[0], above = rows[1], row = rows[2];
     for (let j = 0; j <= width; j++) row[j] = j;
     let nearest = 0;
     for (let i = 1; i <= a.length; i++) {
-      [before, above, row] = [above, row, before];
+      const oldest = before;
+      before = above;
+      above = row;
+      row = oldest;
       row[0] = nearest = i;
-      for (let j = 1; j <= width; j++) {
+      // Further off the diagonal everything is above the bound.
+      const low = Math.max(1, i - bound), high = Math.min(width, i + bound);
+      if (low > 1) row[low - 1] = far;
+      for (let j = low; j <= high; j++) {
         let least = Math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1));
         if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, before[j - 2] + 1);
         row[j] = least;
         if (least < nearest) nearest = least;
       }
+      row[high + 1] = far;
       if (nearest > bound) return far;
     }
-    return { whole: width === b.length ? Math.min(row[width], bound + 1) : bound + 1, prefix: nearest };
+    return Math.min(toPrefix ? nearest : row[width], far);
   }
 
   // Which letters occur; a letter that `b` lacks costs an edit, so most pairs need no `distance`.
@@ -141,10 +149,13 @@
 
   // The name that somebody may have meant, a bit further away than a typo.
   function nearest(text, names) {
+    const mask = letters(text);
     let best = -1, bound = text.length < 4 ? 0 : Math.min(typosAllowed(text.length) + 1, Math.floor(text.length / 3));
     for (let i = 0; i < names.length && bound > 0; i++) {
-      if (names[i].length > text.length + bound) continue;
-      const { whole } = distance(text, names[i], bound);
+      if (Math.abs(names[i].length - text.length) > bound) continue;
+      const other = letters(names[i]);
+      if (tooFar(mask, other, bound) || tooFar(other, mask, bound)) continue;
+      const whole = distance(text, names[i], bound, false);
       if (whole <= bound) [best, bound] = [i, whole - 1];
     }
     return best;
@@ -182,28 +193,41 @@
       .sort((a, b) => names[a].length - names[b].length || (lowered[a] < lowered[b] ? -1 : lowered[a] > lowered[b] ? 1 : a - b))
       .forEach((table, place) => (rank[table] = place));
 
-    let squashedNames, vocabulary, text;
+    // Names without separators.
+    const squashed = { flat: flat.replaceAll("_", "").replaceAll(".", "") };
+    squashed.names = squashed.flat.split("\n");
+    squashed.starts = startsOf(squashed.names);
+    squashed.letters = new Int32Array(names.length);
+    for (let entry = 0; entry < names.length; entry++) squashed.letters[entry] = letters(squashed.names[entry]);
 
-    function squashed() {
-      if (!squashedNames) {
-        const all = squash(flat).split("\n");
-        squashedNames = { names: all, flat: all.join("\n"), starts: startsOf(all), letters: all.map(letters) };
+    // The distinct words of all names, and the names as numbers of words.
+    const numbers = new Map(), spelled = [], spelledTo = new Int32Array(names.length + 1);
+    let spelling = 0;
+    for (const word of flat.replaceAll(".", "_").replaceAll("\n", "_\n_").split("_")) {
+      if (word === "\n") spelledTo[spelling++] = spelled.length;
+      else if (word !== "") {
+        let number = numbers.get(word);
+        if (number === undefined) numbers.set(word, (number = numbers.size));
+        spelled.push(number);
       }
-      return squashedNames;
     }
+    spelledTo[spelling] = spelled.length;
+    const vocabulary = [...numbers.keys()], vocabularyLetters = vocabulary.map(letters);
 
-    function words() {
-      if (!vocabulary) {
-        vocabulary = new Map();
-        lowered.forEach((name, entry) => {
-          for (const word of wordsOf(name)) {
-            const known = vocabulary.get(word);
-            if (known) known.entries.push(entry);
-            else vocabulary.set(word, { letters: letters(word), entries: [entry] });
-          }
-        });
-      }
-      return vocabulary;
+    let text = null;
+
+    // How well each name fits: a tier, or 0.
+    function fits(needle) {
+      const tier = new Uint8Array(names.length);
+      if (needle === "") return tier.fill(PREFIX);
+      scan(flat, starts, needle, (entry, at, start, end) => {
+        let found = SUBSTRING;
+        if (at === start) found = at + needle.length === end ? EXACT : PREFIX;
+        else if (isSeparator(flat[at - 1])) found = BOUNDARY;
+        if (found > tier[entry]) tier[entry] = found;
+        return found === SUBSTRING;
+      });
+      return tier;
     }
 
     const engine = {
@@ -221,7 +245,7 @@
       constructor(pieces, limit) {
         this.limit = limit;
         this.found = new Map(); // table or column -> candidate
-        this.alive = 0;
+        this.alive = new Uint32Array(TIERS.length); // per tier, candidates that are not deprecated
         this.allowed = null; // per table, where facets are given
         this.columnOf = null; // the column by which `col:` took a table
         this.suggestion = null;
@@ -229,7 +253,7 @@
         this.text = fold(free.join(" ")).replaceAll("::", ".");
         this.words = wordsOf(this.text).slice(0, 16);
         this.full = (1 << this.words.length) - 1;
-        this.tier = new Uint8Array(names.length);
+        this.tier = null; // best tier per entry so far
       }
 
       // Narrows `allowed` when the piece is a facet.
@@ -270,27 +294,35 @@
         const order = (a, b) =>
           b.score - a.score || (a.target >= tableCount) - (b.target >= tableCount) ||
           (lowered[a.target] < lowered[b.target] ? -1 : lowered[a.target] > lowered[b.target] ? 1 : a.target - b.target);
-        const hits = [...this.found.values()].sort(order).slice(0, this.limit).map((candidate) => this.hit(candidate));
+        // Sorting all would cost more than the rest when a single letter is given.
+        const all = [...this.found.values()];
+        const scores = Int32Array.from(all, (candidate) => -candidate.score).sort();
+        const least = -(scores[this.limit - 1] ?? Infinity);
+        const hits = all.filter((candidate) => candidate.score >= least).sort(order).slice(0, this.limit).map((candidate) => this.hit(candidate));
         return { hits, suggestion: hits.length ? null : this.suggestion };
       }
 
       search() {
         this.byName();
         if (this.text.includes(".")) this.byPath();
-        if (this.enough() || !this.words.length) return;
+        if (this.enough(SUBSTRING) || !this.words.length) return;
         this.byWords();
-        if (this.enough()) return;
+        if (this.enough(SPREAD)) return;
         this.bySquashed();
         if (this.found.size < TYPO_BELOW) this.byTypo();
         if (this.found.size < TEXT_BELOW && text) this.byText();
         if (this.found.size || this.suggestion) return;
-        const near = nearest(squash(this.text), squashed().names);
+        const near = nearest(squash(this.text), squashed.names);
+        const nearDatabase = near < 0 ? nearest(this.text, facets.db.folded) : -1;
         if (near >= 0) this.suggestion = names[near];
+        else if (nearDatabase >= 0) this.suggestion = facets.db.values[nearDatabase];
       }
 
-      // Lower tiers cannot reach the first `limit` places any more.
-      enough() {
-        return this.alive >= this.limit;
+      // Tiers below this one cannot reach the first `limit` places any more.
+      enough(tier) {
+        let alive = 0;
+        for (let above = tier; above <= EXACT; above++) alive += this.alive[above];
+        return alive >= this.limit;
       }
 
       facetHits() {
@@ -322,7 +354,9 @@
           const column = target - tableCount;
           let best = 0;
           count = 0;
-          for (const other of tables ?? columnTables.get(column)) {
+          tables ??= columnTables.get(column);
+          for (let i = 0; i < tables.length; i++) {
+            const other = tables[i];
             if (this.allowed && !this.allowed[other]) continue;
             const quality = given.quality ? given.quality(other) : tier;
             if (!quality) continue;
@@ -337,24 +371,19 @@
         }
         const score =
           tier * 1000 + extra + (target < tableCount ? TABLE_BONUS : bits(count)) -
-          Math.min(length, MAX_LENGTH) - (dead ? (tier === EXACT ? 500 : 1500) : 0);
+          Math.min(length, MAX_LENGTH) - (alias === null ? 0 : ALIAS_PENALTY) - (dead ? (tier === EXACT ? 500 : 1500) : 0);
         const known = this.found.get(target);
         if (known && known.score >= score) return;
-        if (!known && !dead) this.alive++;
+        if (known && !known.dead) this.alive[known.tier]--;
+        if (!dead) this.alive[tier]++;
         this.found.set(target, { target, table, tier, score, dead, more: count - 1, alias, text: given.text, marks: given.marks });
       }
 
       byName() {
-        const { text: needle, tier } = this;
-        scan(flat, starts, needle, (entry, at, start, end) => {
-          let found = SUBSTRING;
-          if (at === start) found = at + needle.length === end ? EXACT : PREFIX;
-          else if (isSeparator(flat[at - 1])) found = BOUNDARY;
-          if (found > tier[entry]) tier[entry] = found;
-          return found === SUBSTRING;
-        });
-        for (let wanted = EXACT; wanted >= SUBSTRING && !this.enough(); wanted--) {
+        const tier = (this.tier = fits(this.text));
+        for (let wanted = EXACT; wanted >= SUBSTRING; wanted--) {
           for (let entry = 0; entry < names.length; entry++) if (tier[entry] === wanted) this.offer(entry, wanted, 0);
+          if (this.enough(wanted)) return;
         }
       }
 
@@ -365,25 +394,25 @@
         if (parts.length > 2 && parts[0] === fold(index.catalog) && !facets.db.folded.includes(parts[0])) parts = parts.slice(1);
         const fitDatabase = facets.db.folded.map((name) => fit(name, parts[0]));
         const ofDatabase = (table) => fitDatabase[databaseOf[table]];
-        if (parts.length === 2) {
-          for (let table = 0; table < tableCount; table++) {
-            if (!ofDatabase(table)) continue;
-            const tier = Math.min(ofDatabase(table), fit(lowered[table], parts[1]));
-            if (tier) this.offer(table, tier, 0, { marks: [parts[0], parts[1], ""] });
-          }
+        const second = fits(parts[1]);
+        for (let table = 0; table < tableCount && parts.length === 2; table++) {
+          const tier = Math.min(ofDatabase(table), second[table]);
+          if (tier) this.offer(table, tier, 0, { marks: [parts[0], parts[1], ""] });
         }
-        const columns = (column, qualities, marks) => {
-          columnsFolded.forEach((name, i) => {
-            const tier = fit(name, column);
-            if (tier) this.offer(tableCount + i, tier, 0, { quality: (table) => qualities[table], marks });
-          });
+        const columns = (column, quality, marks) => {
+          const tier = fits(column);
+          for (let wanted = EXACT; wanted >= SUBSTRING; wanted--) {
+            for (let entry = tableCount; entry < aliasesFrom; entry++) {
+              if (tier[entry] === wanted) this.offer(entry, wanted, 0, { quality, marks });
+            }
+            if (this.enough(wanted)) return;
+          }
         };
-        const tableFits = (part) => Uint8Array.from(tableNames, (_, table) => fit(lowered[table], part));
-        const inner = parts.slice(1).join(".");
-        columns(inner, tableFits(parts[0]), ["", parts[0], inner]);
+        const inner = parts.slice(1).join("."), first = fits(parts[0]);
+        columns(inner, (table) => first[table], ["", parts[0], inner]);
         if (parts.length > 2) {
           const deep = parts.slice(2).join(".");
-          columns(deep, tableFits(parts[1]).map((tier, table) => Math.min(tier, ofDatabase(table))), [parts[0], parts[1], deep]);
+          columns(deep, (table) => Math.min(second[table], ofDatabase(table)), [parts[0], parts[1], deep]);
         }
       }
 
@@ -416,7 +445,7 @@
           tier[entry] = WORDS;
           this.offer(entry, WORDS, whole[entry] === full ? 200 : begin[entry] === full ? 100 : 0);
         }
-        if (this.enough()) return;
+        if (this.enough(WORDS)) return;
         const outside = (table) => begin[table] | ofDatabase[databaseOf[table]];
         for (let table = 0; table < tableCount; table++) {
           if (tier[table] || outside(table) !== full) continue;
@@ -433,9 +462,9 @@
 
       // Separators forgotten or misplaced. Short texts would match across words by chance.
       bySquashed() {
-        const needle = squash(this.text), all = squashed();
+        const needle = squash(this.text);
         if (needle.length < 4) return;
-        scan(all.flat, all.starts, needle, (entry, at, start, end) => {
+        scan(squashed.flat, squashed.starts, needle, (entry, at, start, end) => {
           if (this.tier[entry]) return false;
           this.tier[entry] = SQUASHED;
           this.offer(entry, SQUASHED, at > start ? 0 : at + needle.length === end ? 200 : 100);
@@ -446,33 +475,33 @@
       // Two views of a typo: the whole name with its separators ignored, which also forgives a
       // slip in a separator or a short word; and word by word, in any order.
       byTypo() {
-        const needle = squash(this.text), all = squashed();
+        const needle = squash(this.text);
         const extra = new Int16Array(names.length).fill(-9999);
         const bound = typosAllowed(needle.length), mask = letters(needle);
         for (let entry = 0; entry < names.length && bound; entry++) {
-          if (this.tier[entry] || tooFar(mask, all.letters[entry], bound)) continue;
-          const { whole, prefix } = distance(needle, all.names[entry], bound);
-          if (prefix <= bound) extra[entry] = -100 * prefix;
-          if (whole <= bound) extra[entry] = Math.max(extra[entry], 60 - 100 * whole);
+          if (this.tier[entry] || tooFar(mask, squashed.letters[entry], bound)) continue;
+          const prefix = distance(needle, squashed.names[entry], bound, true);
+          if (prefix > bound) continue;
+          const whole = distance(needle, squashed.names[entry], bound, false);
+          extra[entry] = whole > bound ? -100 * prefix : Math.max(-100 * prefix, 60 - 100 * whole);
         }
         const matched = new Uint8Array(names.length), edits = new Uint8Array(names.length);
         this.words.forEach((word, place) => {
-          const nearest = new Uint8Array(names.length).fill(255);
-          const bound = typosAllowed(word.length), mask = letters(word);
-          for (const [other, known] of words()) {
-            let least = 255;
-            if (word.length > 1 ? other.startsWith(word) : other === word) least = 0;
-            else if (bound && !tooFar(mask, known.letters, bound)) {
-              const { whole, prefix } = distance(word, other, bound);
-              least = place === this.words.length - 1 ? prefix : whole;
-              if (least > bound) continue;
-            } else continue;
-            for (const entry of known.entries) nearest[entry] = Math.min(nearest[entry], least);
+          const near = new Uint8Array(vocabulary.length).fill(255);
+          const bound = typosAllowed(word.length), mask = letters(word), last = place === this.words.length - 1;
+          for (let i = 0; i < vocabulary.length; i++) {
+            if (word.length > 1 ? vocabulary[i].startsWith(word) : vocabulary[i] === word) near[i] = 0;
+            else if (bound && !tooFar(mask, vocabularyLetters[i], bound)) {
+              const least = distance(word, vocabulary[i], bound, last);
+              if (least <= bound) near[i] = least;
+            }
           }
-          for (let entry = 0; entry < names.length; entry++) {
-            if (matched[entry] !== place || nearest[entry] === 255) continue;
+          for (let entry = 0, i = 0; entry < names.length; entry++) {
+            let least = 255;
+            for (; i < spelledTo[entry]; i++) least = Math.min(least, near[spelled[i]]);
+            if (matched[entry] !== place || least === 255) continue;
             matched[entry]++;
-            edits[entry] += nearest[entry];
+            edits[entry] += least;
           }
         });
         for (let entry = 0; entry < names.length; entry++) {

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use catalog_gen::search::{Answer, SearchIndex, Tier};
+use catalog_gen::search::{Answer, SearchIndex};
 use neurolake_model::{Catalog, Column, Deprecation, Table, Type};
 use neurolake_tests::synthetic;
 use serde_json::{Value as Json, json};
@@ -346,4 +346,212 @@ fn finds_what_is_meant_among_1_000_tables() {
 #[test]
 fn finds_what_is_meant_among_10_000_tables() {
     check_relevance(10_000, 2, 25);
+}
+
+fn column(name: &str) -> Column {
+    Column {
+        name: name.into(),
+        data_type: Type::String,
+        nullable: false,
+        docs: String::new(),
+        unit: None,
+        pii: false,
+        since: None,
+        renamed_from: None,
+        deprecated: None,
+        aliases: Vec::new(),
+    }
+}
+
+/// A catalog with everything that made-up tables lack: nested columns, aliases, former names,
+/// deprecated columns, hidden tables, names that aren't plain.
+fn odd_catalog(tables: usize, seed: u64) -> Catalog {
+    let mut catalog = synthetic::catalog(tables, 8, seed);
+    let mut random = Random(seed | 1);
+    let all = catalog
+        .databases
+        .iter_mut()
+        .flat_map(|database| &mut database.tables);
+    for (place, table) in all.enumerate() {
+        table.hidden = random.below(20) == 0;
+        match place % 7 {
+            0 => {
+                let mut nested = column("position");
+                let fields = vec![column("x"), column("y"), column("uncertainty_um")];
+                nested.data_type = Type::Struct { fields };
+                table.columns.push(nested);
+            }
+            1 => {
+                table.columns[0].aliases = vec!["recording key".into(), "Schlüssel".into()];
+                table.columns[1].renamed_from = Some(format!("old_{}", table.columns[1].name));
+            }
+            2 => table.columns[0].deprecated = Some(Deprecation::default()),
+            3 => table.columns.extend([
+                column("Größe"),
+                column("Animal ID"),
+                column("İd"),
+                column("𝒙_pos"),
+            ]),
+            4 => table.aliases.push(format!("{} legacy", table.name)),
+            5 => {
+                table.docs = format!(
+                    "[Impedance](table:lab.x) of `{}`, *naïve* estimate.",
+                    table.name
+                )
+            }
+            _ => table.columns[0].docs = format!("Überschuss in row {}.", place % 3),
+        }
+    }
+    catalog
+}
+
+fn random_query(random: &mut Random, names: &[String]) -> String {
+    let mut pieces: Vec<String> = Vec::new();
+    for _ in 0..1 + random.below(3) {
+        let letters: Vec<char> = random.pick(names).chars().collect();
+        let from = if random.below(2) == 0 {
+            0
+        } else {
+            random.below(letters.len())
+        };
+        let to = from + 1 + random.below(letters.len() - from);
+        let mut piece: String = letters[from..to].iter().collect();
+        match random.below(8) {
+            0 if piece.chars().count() > 3 => piece = random.typo(&piece),
+            1 => piece = piece.replace('_', ""),
+            2 => piece = piece.to_uppercase(),
+            3 => piece = piece.replace('_', " "),
+            4 => piece.push(random.letter()),
+            _ => {}
+        }
+        pieces.push(piece);
+    }
+    let separator = *random.pick(&[" ", " ", "_", ".", "-", "::", "  ", ". "]);
+    let joined = pieces.join(separator);
+    let facet = match random.below(12) {
+        0 => "db:ne",
+        1 => "OWNER:sig",
+        2 => "tag:gold",
+        3 => "format:delta",
+        4 => "type:sq db:neural",
+        5 => "col:session_id",
+        6 => "is:dep",
+        7 => "col:sesion_date",
+        _ => return joined,
+    };
+    if random.below(3) == 0 {
+        facet.to_owned()
+    } else {
+        format!("{joined} {facet}")
+    }
+}
+
+#[test]
+fn the_page_ranks_like_the_command_line() {
+    for (tables, seed) in [(400, 11), (60, 12), (3, 13)] {
+        let catalog = odd_catalog(tables, seed);
+        let index = SearchIndex::build(&catalog);
+        let names: Vec<String> = catalog
+            .tables()
+            .flat_map(|(database, table)| {
+                let columns = table.columns.iter().map(|column| column.name.clone());
+                let docs = table.docs.split(' ').filter(|word| !word.is_empty());
+                let docs: Vec<String> = docs.map(str::to_owned).collect();
+                columns
+                    .chain([table.name.clone(), database.name.clone()])
+                    .chain(docs)
+            })
+            .collect();
+        let mut random = Random(seed);
+        let mut queries: Vec<(String, usize)> = (0..1500)
+            .map(|_| {
+                (
+                    random_query(&mut random, &names),
+                    *random.pick(&[1, 2, 5, 20, 100]),
+                )
+            })
+            .collect();
+        let odd = [
+            "",
+            " ",
+            "_",
+            ".",
+            "..",
+            "a.",
+            ".a",
+            "::",
+            "db:",
+            "is:x",
+            "tag::a",
+            "col:",
+            "a b c d e f g h i j k l m n o p q r s",
+        ];
+        queries.extend(odd.map(|query| (query.to_owned(), 20)));
+        queries.push(("x".repeat(5000), 20));
+        queries.push(("é_ß.𝒙 ".repeat(60), 20));
+        queries.push(("ts".to_owned(), 0));
+        let answers = ask_both(&index, &queries);
+        let mut tiers: BTreeSet<String> = BTreeSet::new();
+        for hit in answers
+            .iter()
+            .flat_map(|answer| answer["hits"].as_array().into_iter().flatten())
+        {
+            tiers.insert(hit["tier"].to_string());
+        }
+        assert!(
+            tables < 60 || tiers.len() == 10,
+            "all tiers are compared: {tiers:?}"
+        );
+    }
+}
+
+#[test]
+fn an_empty_catalog_answers() {
+    let mut catalog = synthetic::catalog(3, 4, 1);
+    catalog.databases.clear();
+    let queries = ["", "a", "a.b", "nomralized band", "db:x", "is:deprecated"];
+    let queries = queries.map(|query| (query.to_owned(), LIMIT));
+    for answer in ask_both(&SearchIndex::build(&catalog), &queries) {
+        assert_eq!(answer, json!({"hits": [], "suggestion": null}));
+    }
+}
+
+/// Queries as people type them, over the tables of a brain-interface company.
+#[test]
+fn finds_what_is_meant_in_a_real_lake() {
+    let catalog = Catalog::from_json(include_str!("../fixtures/search/catalog.json"))
+        .expect("the fixture is a catalog");
+    let lines = include_str!("../fixtures/search/queries.tsv").lines();
+    let cases: Vec<(&str, &str)> = lines
+        .filter(|line| !line.starts_with('#'))
+        .map(|line| line.split_once('\t').expect("query, tab, expectation"))
+        .collect();
+    let queries: Vec<(String, usize)> = cases
+        .iter()
+        .map(|(query, _)| ((*query).to_owned(), LIMIT))
+        .collect();
+    let answers = ask_both(&SearchIndex::build(&catalog), &queries);
+    let mut wrong = Vec::new();
+    for ((query, expected), answer) in cases.iter().zip(&answers) {
+        let hits = answer["hits"].as_array().expect("an answer has hits");
+        let found = match (hits.first(), answer["suggestion"].as_str()) {
+            (Some(hit), _) => [&hit["database"], &hit["table"], &hit["column"]]
+                .iter()
+                .filter_map(|part| part.as_str())
+                .collect::<Vec<_>>()
+                .join("."),
+            (None, Some(suggestion)) => format!("?{suggestion}"),
+            (None, None) => "-".to_owned(),
+        };
+        if expected.split(" | ").all(|expected| expected != found) {
+            wrong.push(format!("`{query}` finds {found}, not {expected}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {}:\n{}",
+        wrong.len(),
+        cases.len(),
+        wrong.join("\n")
+    );
 }

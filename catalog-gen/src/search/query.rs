@@ -7,18 +7,22 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::text::{
-    self, MAX_LENGTH, Place, Squashed, Vocabulary, compare, distance, fold, is_separator, letters,
+    MAX_LENGTH, Place, Squashed, To, Vocabulary, compare, distance, fold, is_separator, letters,
     locate, nearest, squash, too_far, typos_allowed, words,
 };
 use super::{Answer, Hit, SearchIndex, Tier};
 
 /// What a column earns by standing in 512 tables.
 const TABLE_BONUS: i32 = 10;
+/// Within a tier a name beats an alias.
+const ALIAS_PENALTY: i32 = 20;
 /// Hits; with more of them a typo is unlikely.
 const TYPO_BELOW: usize = 10;
 /// Hits; with more of them the descriptions aren't asked.
 const TEXT_BELOW: usize = 5;
 const MAX_WORDS: usize = 16;
+/// The tiers of a single name or path, best first.
+const NAME_TIERS: [Tier; 4] = [Tier::Exact, Tier::Prefix, Tier::Boundary, Tier::Substring];
 
 impl SearchIndex {
     /// Tables and columns that fit, best first.
@@ -40,8 +44,29 @@ impl SearchIndex {
     }
 
     fn vocabulary(&self) -> &Vocabulary {
-        self.vocabulary
-            .get_or_init(|| text::vocabulary(&self.names))
+        self.vocabulary.get_or_init(|| Vocabulary::new(&self.names))
+    }
+
+    /// How well each name fits.
+    fn fits(&self, needle: &str) -> Vec<Option<Tier>> {
+        if needle.is_empty() {
+            return vec![Some(Tier::Prefix); self.names.len()];
+        }
+        let mut tier = vec![None; self.names.len()];
+        self.names.scan(needle, |place| {
+            let found = if place.is_whole() {
+                Tier::Exact
+            } else if place.start == 0 {
+                Tier::Prefix
+            } else if place.begins_word() {
+                Tier::Boundary
+            } else {
+                Tier::Substring
+            };
+            tier[place.line] = tier[place.line].max(Some(found));
+            found == Tier::Substring
+        });
+        tier
     }
 
     fn column_names(&self) -> impl Iterator<Item = &str> {
@@ -111,8 +136,8 @@ struct Query<'a> {
     tier: Vec<Option<Tier>>,
     /// By entry of the table or column.
     found: HashMap<usize, Candidate<'a>>,
-    /// Candidates that aren't deprecated.
-    alive: usize,
+    /// Per tier, candidates that aren't deprecated.
+    alive: [usize; Tier::Exact as usize + 1],
 }
 
 struct Candidate<'a> {
@@ -171,9 +196,9 @@ impl<'a> Query<'a> {
             allowed: None,
             column_of: None,
             suggestion: None,
-            tier: vec![None; index.names.len()],
+            tier: Vec::new(),
             found: HashMap::new(),
-            alive: 0,
+            alive: [0; Tier::Exact as usize + 1],
         };
         let free = query.facets(pieces);
         query.text = fold(&free.join(" ")).replace("::", ".");
@@ -289,12 +314,12 @@ impl<'a> Query<'a> {
         if self.text.contains('.') {
             self.by_path();
         }
-        if self.enough() || self.words.is_empty() {
+        if self.enough(Tier::Substring) || self.words.is_empty() {
             return;
         }
         let masks = self.masks();
         self.by_words(&masks);
-        if self.enough() {
+        if self.enough(Tier::Spread) {
             return;
         }
         self.by_squashed();
@@ -305,14 +330,25 @@ impl<'a> Query<'a> {
             self.by_text(&masks);
         }
         if self.found.is_empty() && self.suggestion.is_none() {
-            let near = nearest(&units(&squash(&self.text)), self.index.squashed().names());
-            self.suggestion = near.map(|entry| self.index.names.get(entry).to_owned());
+            self.suggestion = self.suggest().map(str::to_owned);
         }
     }
 
-    /// Lower tiers cannot reach the first `limit` places any more.
-    fn enough(&self) -> bool {
-        self.alive >= self.limit
+    /// A name, otherwise a database, that may have been meant.
+    fn suggest(&self) -> Option<&'a str> {
+        let index = self.index;
+        let name = nearest(&units(&squash(&self.text)), index.squashed().names());
+        name.map(|entry| index.names.get(entry)).or_else(|| {
+            let databases: Vec<Vec<u16>> =
+                index.databases.values.iter_folded().map(units).collect();
+            let near = nearest(&units(&self.text), databases.iter().map(Vec::as_slice));
+            near.map(|place| index.databases.values.get(place))
+        })
+    }
+
+    /// Tiers below this one cannot reach the first `limit` places any more.
+    fn enough(&self, tier: Tier) -> bool {
+        self.alive[tier as usize..].iter().sum::<usize>() >= self.limit
     }
 
     fn facet_hits(&self) -> Vec<Hit> {
@@ -392,17 +428,20 @@ impl<'a> Query<'a> {
         } else {
             bits(count)
         };
-        let penalty = match (dead, tier) {
+        let demotion = match (dead, tier) {
             (false, _) => 0,
             (true, Tier::Exact) => 500,
             (true, _) => 1500,
         };
-        let score = tier as i32 * 1000 + extra + bonus - small(length.min(MAX_LENGTH)) - penalty;
-        match self.found.get(&target) {
-            Some(known) if known.score >= score => return,
-            Some(_) => {}
-            None => self.alive += usize::from(!dead),
+        let costs = small(length.min(MAX_LENGTH)) + alias.map_or(0, |_| ALIAS_PENALTY) + demotion;
+        let score = tier as i32 * 1000 + extra + bonus - costs;
+        if let Some(known) = self.found.get(&target) {
+            if known.score >= score {
+                return;
+            }
+            self.alive[known.tier as usize] -= usize::from(!known.dead);
         }
+        self.alive[tier as usize] += usize::from(!dead);
         let Offer { text, marks, .. } = offer;
         let more = count - 1;
         self.found.insert(
@@ -422,28 +461,15 @@ impl<'a> Query<'a> {
     }
 
     fn by_name(&mut self) {
-        let tier = &mut self.tier;
-        self.index.names.scan(&self.text, |place| {
-            let found = if place.is_whole() {
-                Tier::Exact
-            } else if place.start == 0 {
-                Tier::Prefix
-            } else if place.begins_word() {
-                Tier::Boundary
-            } else {
-                Tier::Substring
-            };
-            tier[place.line] = tier[place.line].max(Some(found));
-            found == Tier::Substring
-        });
-        for wanted in [Tier::Exact, Tier::Prefix, Tier::Boundary, Tier::Substring] {
-            if self.enough() {
-                return;
-            }
+        self.tier = self.index.fits(&self.text);
+        for wanted in NAME_TIERS {
             for entry in 0..self.tier.len() {
                 if self.tier[entry] == Some(wanted) {
                     self.offer(entry, wanted, 0, Offer::default());
                 }
+            }
+            if self.enough(wanted) {
+                return;
             }
         }
     }
@@ -466,48 +492,54 @@ impl<'a> Query<'a> {
             .map(|name| fit(name, parts[0]))
             .collect();
         let of_database = |table: usize| fit_database[index.database_of[table] as usize];
-        if parts.len() == 2 {
-            for table in 0..index.table_count {
-                let Some(database) = of_database(table) else {
-                    continue;
+        let second = index.fits(parts[1]);
+        let tables = if parts.len() == 2 {
+            index.table_count
+        } else {
+            0
+        };
+        for (table, &fits) in second.iter().enumerate().take(tables) {
+            if let Some(tier) = fits.min(of_database(table)) {
+                let marks = Some([parts[0].to_owned(), parts[1].to_owned(), String::new()]);
+                let offer = Offer {
+                    marks,
+                    ..Offer::default()
                 };
-                if let Some(tier) = fit(index.names.folded(table), parts[1]) {
-                    let marks = Some([parts[0].to_owned(), parts[1].to_owned(), String::new()]);
-                    let offer = Offer {
-                        marks,
-                        ..Offer::default()
-                    };
-                    self.offer(table, tier.min(database), 0, offer);
-                }
+                self.offer(table, tier, 0, offer);
             }
         }
-        let table_fits = |part: &str| -> Vec<Option<Tier>> {
-            (0..index.table_count)
-                .map(|table| fit(index.names.folded(table), part))
-                .collect()
-        };
-        let inner = parts[1..].join(".");
-        let qualities = table_fits(parts[0]);
-        self.columns_by_path(&inner, &qualities, &["", parts[0], &inner]);
+        let (inner, first) = (parts[1..].join("."), index.fits(parts[0]));
+        self.columns_by_path(&inner, &|table| first[table], &["", parts[0], &inner]);
         if parts.len() > 2 {
             let deep = parts[2..].join(".");
-            let mut qualities = table_fits(parts[1]);
-            for (table, quality) in qualities.iter_mut().enumerate() {
-                *quality = (*quality).min(of_database(table));
-            }
-            self.columns_by_path(&deep, &qualities, &[parts[0], parts[1], &deep]);
+            let quality = |table: usize| second[table].min(of_database(table));
+            self.columns_by_path(&deep, &quality, &[parts[0], parts[1], &deep]);
         }
     }
 
-    fn columns_by_path(&mut self, column: &str, qualities: &[Option<Tier>], marks: &[&str; 3]) {
-        for entry in self.index.table_count..self.index.aliases_from {
-            if let Some(tier) = fit(self.index.names.folded(entry), column) {
+    fn columns_by_path(
+        &mut self,
+        column: &str,
+        quality: &dyn Fn(usize) -> Option<Tier>,
+        marks: &[&str; 3],
+    ) {
+        let tiers = self.index.fits(column);
+        let columns = self.index.table_count..self.index.aliases_from;
+        for wanted in NAME_TIERS {
+            for entry in columns
+                .clone()
+                .filter(|&entry| tiers[entry] == Some(wanted))
+            {
+                let marks = Some(marks.map(str::to_owned));
                 let offer = Offer {
-                    quality: Some(&|table| qualities[table]),
-                    marks: Some(marks.map(str::to_owned)),
+                    quality: Some(quality),
+                    marks,
                     ..Offer::default()
                 };
-                self.offer(entry, tier, 0, offer);
+                self.offer(entry, wanted, 0, offer);
+            }
+            if self.enough(wanted) {
+                return;
             }
         }
     }
@@ -563,7 +595,7 @@ impl<'a> Query<'a> {
             };
             self.offer(entry, Tier::Words, extra, Offer::default());
         }
-        if self.enough() {
+        if self.enough(Tier::Words) {
             return;
         }
         let outside = |table: usize| {
@@ -626,31 +658,29 @@ impl<'a> Query<'a> {
         let bound = typos_allowed(needle.len());
         let mask = letters(&needle);
         let mut extra: Vec<Option<i32>> = vec![None; count];
-        for entry in 0..if bound > 0 { count } else { 0 } {
-            if self.tier[entry].is_some() || too_far(mask, names.letters(entry), bound) {
+        for (entry, extra) in extra.iter_mut().enumerate() {
+            let found = self.tier[entry].is_some();
+            if bound == 0 || found || too_far(mask, names.letters(entry), bound) {
                 continue;
             }
-            let near = distance(&needle, names.name(entry), bound);
-            let edits = |edits: usize| (edits <= bound).then_some(-100 * small(edits));
-            extra[entry] = edits(near.prefix).max(edits(near.whole).map(|extra| extra + 60));
+            let edits = |to| distance(&needle, names.name(entry), bound, to).map(small);
+            let Some(prefix) = edits(To::NearestPrefix) else {
+                continue;
+            };
+            let whole = edits(To::Whole).map(|whole| 60 - 100 * whole);
+            *extra = whole.max(Some(-100 * prefix));
         }
         let mut matched = vec![0; count];
         let mut edits = vec![0; count];
         for (place, word) in self.words.iter().enumerate() {
-            let mut nearest = vec![None; count];
-            let last = place == self.words.len() - 1;
-            for (entries, least) in self.similar(word, last) {
-                for &entry in entries {
-                    let known: &mut Option<usize> = &mut nearest[entry as usize];
-                    *known = Some(known.map_or(least, |known| known.min(least)));
-                }
-            }
-            for (entry, nearest) in nearest.into_iter().enumerate() {
-                if let Some(nearest) = nearest
+            let near = self.similar(word, place == self.words.len() - 1);
+            for (entry, name) in self.index.vocabulary().names.iter().enumerate() {
+                let least = name.iter().filter_map(|&word| near[word as usize]).min();
+                if let Some(least) = least
                     && matched[entry] == place
                 {
                     matched[entry] += 1;
-                    edits[entry] += nearest;
+                    edits[entry] += least;
                 }
             }
         }
@@ -667,22 +697,28 @@ impl<'a> Query<'a> {
         }
     }
 
-    /// Entries with a word like `word`, with the number of edits between them.
-    fn similar(&self, word: &str, last: bool) -> impl Iterator<Item = (&'a [u32], usize)> {
+    /// Edits between `word` and each word of the vocabulary; `None`: too many.
+    fn similar(&self, word: &str, last: bool) -> Vec<Option<usize>> {
         let wanted = units(word);
         let bound = typos_allowed(wanted.len());
         let mask = letters(&wanted);
-        self.index.vocabulary().iter().filter_map(move |other| {
-            if other.units == wanted || wanted.len() > 1 && other.units.starts_with(&wanted) {
-                return Some((other.entries.as_slice(), 0));
+        let to = if last { To::NearestPrefix } else { To::Whole };
+        let vocabulary = self.index.vocabulary();
+        let edits = |(other, &letters): (&Vec<u16>, &u32)| {
+            if *other == wanted || wanted.len() > 1 && other.starts_with(&wanted) {
+                return Some(0);
             }
-            if bound == 0 || too_far(mask, other.letters, bound) {
+            if bound == 0 || too_far(mask, letters, bound) {
                 return None;
             }
-            let near = distance(&wanted, &other.units, bound);
-            let least = if last { near.prefix } else { near.whole };
-            (least <= bound).then_some((other.entries.as_slice(), least))
-        })
+            distance(&wanted, other, bound, to)
+        };
+        vocabulary
+            .words
+            .iter()
+            .zip(&vocabulary.letters)
+            .map(edits)
+            .collect()
     }
 
     /// Words in descriptions; a word may also stand in the name.

@@ -221,33 +221,31 @@ impl Squashed {
     }
 }
 
-/// The distinct words of all names.
-pub(super) type Vocabulary = Vec<Word>;
-
-pub(super) struct Word {
-    pub(super) units: Vec<u16>,
-    pub(super) letters: u32,
-    pub(super) entries: Vec<u32>,
+/// The distinct words of all names, and the names as numbers of words.
+#[derive(Default)]
+pub(super) struct Vocabulary {
+    pub(super) words: Vec<Vec<u16>>,
+    pub(super) letters: Vec<u32>,
+    pub(super) names: Vec<Vec<u32>>,
 }
 
-pub(super) fn vocabulary(names: &Lines) -> Vocabulary {
-    let mut places: HashMap<&str, usize> = HashMap::new();
-    let mut vocabulary: Vocabulary = Vec::new();
-    for (entry, name) in (0..).zip(names.iter_folded()) {
-        for word in words(name) {
-            let place = *places.entry(word).or_insert_with(|| {
-                let units: Vec<u16> = word.encode_utf16().collect();
-                vocabulary.push(Word {
-                    letters: letters(&units),
-                    units,
-                    entries: Vec::new(),
-                });
-                vocabulary.len() - 1
-            });
-            vocabulary[place].entries.push(entry);
+impl Vocabulary {
+    pub(super) fn new(names: &Lines) -> Self {
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let mut vocabulary = Self::default();
+        for name in names.iter_folded() {
+            let number = |word| {
+                *numbers.entry(word).or_insert_with(|| {
+                    let units: Vec<u16> = word.encode_utf16().collect();
+                    vocabulary.letters.push(letters(&units));
+                    vocabulary.words.push(units);
+                    vocabulary.words.len() as u32 - 1
+                })
+            };
+            vocabulary.names.push(words(name).map(number).collect());
         }
+        vocabulary
     }
-    vocabulary
 }
 
 pub(super) fn is_separator(c: char) -> bool {
@@ -318,21 +316,18 @@ pub(super) fn typos_allowed(length: usize) -> usize {
     }
 }
 
-/// See [`distance`].
-pub(super) struct Distance {
-    pub(super) whole: usize,
-    pub(super) prefix: usize,
+/// What a text is compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum To {
+    Whole,
+    NearestPrefix,
 }
 
-/// Damerau-Levenshtein distances (neighbours may swap) of `a` to the whole of `b` and to its
-/// nearest prefix; `bound + 1` stands for everything above `bound`.
-pub(super) fn distance(a: &[u16], b: &[u16], bound: usize) -> Distance {
-    let far = Distance {
-        whole: bound + 1,
-        prefix: bound + 1,
-    };
-    if b.len() + bound < a.len() {
-        return far;
+/// Damerau-Levenshtein distance (neighbours may swap) of `a` to `b`; `None` above `bound`.
+pub(super) fn distance(a: &[u16], b: &[u16], bound: usize, to: To) -> Option<usize> {
+    let too_long = to == To::Whole && b.len() > a.len() + bound;
+    if b.len() + bound < a.len() || too_long {
+        return None;
     }
     let width = b.len().min(a.len() + bound);
     let mut before = [0_usize; 2 * MAX_LENGTH];
@@ -344,7 +339,13 @@ pub(super) fn distance(a: &[u16], b: &[u16], bound: usize) -> Distance {
         std::mem::swap(&mut above, &mut row);
         row[0] = i;
         nearest = i;
-        for j in 1..=width {
+        // Further off the diagonal everything is above the bound.
+        let low = i.saturating_sub(bound).max(1);
+        let high = width.min(i + bound);
+        if low > 1 {
+            row[low - 1] = bound + 1;
+        }
+        for j in low..=high {
             let change = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
             let mut least = change.min(above[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
@@ -353,19 +354,13 @@ pub(super) fn distance(a: &[u16], b: &[u16], bound: usize) -> Distance {
             row[j] = least;
             nearest = nearest.min(least);
         }
+        row[high + 1] = bound + 1;
         if nearest > bound {
-            return far;
+            return None;
         }
     }
-    let whole = if width == b.len() {
-        row[width].min(bound + 1)
-    } else {
-        bound + 1
-    };
-    Distance {
-        whole,
-        prefix: nearest,
-    }
+    let edits = if to == To::Whole { row[width] } else { nearest };
+    (edits <= bound).then_some(edits)
 }
 
 /// The name that somebody may have meant, a bit further away than a typo.
@@ -374,15 +369,19 @@ pub(super) fn nearest<'a>(text: &[u16], names: impl Iterator<Item = &'a [u16]>) 
         0..4 => return None,
         length => (typos_allowed(length) + 1).min(length / 3),
     };
+    let mask = letters(text);
     let mut best = None;
     for (place, name) in names.enumerate() {
-        if name.len() > text.len() + bound {
+        if name.len().abs_diff(text.len()) > bound {
             continue;
         }
-        let Distance { whole, .. } = distance(text, name, bound);
-        if whole > bound {
+        let other = letters(name);
+        if too_far(mask, other, bound) || too_far(other, mask, bound) {
             continue;
         }
+        let Some(whole) = distance(text, name, bound, To::Whole) else {
+            continue;
+        };
         best = Some(place);
         if whole <= 1 {
             break;

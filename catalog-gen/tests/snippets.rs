@@ -1,6 +1,7 @@
 //! Snippets are run, not looked at: Python against modules that record what they are asked for,
 //! shell against programs that print what they get, SQL and Rust through their parsers.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -45,7 +46,7 @@ fn each_kind_of_source_has_its_snippets() {
             ..
         } in rendered
         {
-            page += &format!("## {title}\n\n```{language}\n{code}\n```\n\n");
+            let _ = write!(page, "## {title}\n\n```{language}\n{code}\n```\n\n");
         }
         let file = fixtures().join(format!("snippets/{}.{}.md", database.name, table.name));
         if env::var_os("UPDATE_EXPECT").is_some() {
@@ -647,13 +648,7 @@ fn rust_parses_and_holds_the_values() {
                 syn::Expr::Lit(syn::ExprLit {
                     lit: syn::Lit::ByteStr(bytes),
                     ..
-                }) => Some(Value::Binary(
-                    bytes
-                        .value()
-                        .iter()
-                        .map(|byte| format!("{byte:02x}"))
-                        .collect(),
-                )),
+                }) => Some(Value::Binary(hexadecimal(&bytes.value()))),
                 _ => None,
             },
             _ => None,
@@ -691,6 +686,13 @@ fn rust_parses_and_holds_the_values() {
             found.0
         );
     }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Without its spans the HTML is the code, and there are no other tags in it.

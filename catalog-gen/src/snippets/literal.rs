@@ -466,13 +466,13 @@ const RESERVED: &[&str] = &[
     "leading", "left", "like", "limit", "listagg", "localtime", "localtimestamp", "map",
     "match_recognize", "minus", "natural", "not", "notnull", "null", "offset", "on", "only",
     "open", "or", "order", "outer", "outfile", "overlaps", "overlay", "partition", "pivot",
-    "pivot_longer", "pivot_wider", "placing", "position", "prewhere", "primary", "prior",
-    "qualify", "references", "regexp", "returning", "right", "rlike", "rollback", "row",
-    "rows", "sample", "select", "semi", "session_user", "set", "settings", "show", "similar",
-    "some", "sort", "start", "struct", "substring", "summarize", "symmetric", "system_user",
-    "table", "tablesample", "then", "to", "top", "trailing", "trim", "true", "try_cast",
-    "union", "unique", "unnest", "unpivot", "update", "user", "using", "values", "variadic",
-    "verbose", "view", "when", "where", "window", "with", "within",
+    "pivot_longer", "pivot_wider", "placing", "position", "positional", "prewhere", "primary",
+    "prior", "qualify", "references", "regexp", "returning", "right", "rlike", "rollback",
+    "row", "rows", "sample", "select", "semi", "session_user", "set", "settings", "show",
+    "similar", "some", "sort", "start", "struct", "substring", "summarize", "symmetric",
+    "system_user", "table", "tablesample", "then", "to", "top", "trailing", "trim", "true",
+    "try_cast", "union", "unique", "unnest", "unpack", "unpivot", "update", "user", "using",
+    "values", "variadic", "verbose", "view", "when", "where", "window", "with", "within",
 ];
 
 // Rust

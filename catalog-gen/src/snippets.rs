@@ -155,7 +155,7 @@ impl Snippets {
             clients: Vec::with_capacity(sources.len()),
         };
         for (name, (file, text)) in sources {
-            snippets.add(name, file, text)?;
+            snippets.add(&name, file, text)?;
         }
         snippets
             .clients
@@ -163,8 +163,8 @@ impl Snippets {
         Ok(snippets)
     }
 
-    fn add(&mut self, name: String, file: String, text: String) -> Result<(), SnippetError> {
-        let Some(id) = client_id(&name) else {
+    fn add(&mut self, name: &str, file: String, text: String) -> Result<(), SnippetError> {
+        let Some(id) = client_id(name) else {
             return Err(SnippetError::Name { path: file.into() });
         };
         if let Some(other) = self.clients.iter().find(|client| client.id == id) {
@@ -174,11 +174,11 @@ impl Snippets {
                 second: file,
             });
         }
-        let client = read_metadata(id, &name, &file, &text)?;
-        if let Err(error) = self.environment.add_template_owned(name.clone(), text) {
+        let client = read_metadata(id, name, &file, &text)?;
+        if let Err(error) = self.environment.add_template_owned(name.to_owned(), text) {
             return Err(client.error(&error));
         }
-        if let Ok(template) = self.environment.get_template(&name) {
+        if let Ok(template) = self.environment.get_template(name) {
             let globals: Vec<&str> = self.environment.globals().map(|(name, _)| name).collect();
             let mut unknown: Vec<String> = template
                 .undeclared_variables(false)
@@ -415,6 +415,3 @@ fn list(names: &[&str]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
     quoted.join(", ")
 }
-
-#[cfg(test)]
-mod tests;

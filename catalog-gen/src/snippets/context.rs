@@ -1,6 +1,7 @@
 //! What a template sees of a table. Strings are made when a template asks for them, because most
 //! templates ask for few.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use minijinja::Value;
@@ -348,8 +349,7 @@ fn rust_arguments(table: &Table) -> Option<Vec<String>> {
                 let value = literal::rust(&filter::placeholder(&argument.data_type), data_type)?;
                 Some(format!("{value} /* {} */", argument.name))
             }
-            (None, false) => Some("None".to_owned()),
-            (Some((_, neurolake_model::Value::Null)), false) => Some("None".to_owned()),
+            (None | Some((_, neurolake_model::Value::Null)), false) => Some("None".to_owned()),
             (Some((_, value)), true) => literal::rust(value, data_type),
             (Some((_, value)), false) => {
                 Some(format!("Some({})", literal::rust(value, data_type)?))
@@ -370,10 +370,9 @@ fn statement(database: &str, table: &str, filters: &[Arc<Filter>]) -> String {
         .iter()
         .filter_map(|filter| filter.sql(Dialect::Platform));
     for (at, condition) in conditions.enumerate() {
-        sql.push_str(if at == 0 { "where " } else { "  and " });
-        sql.push_str(&condition);
-        sql.push('\n');
+        let word = if at == 0 { "where" } else { "  and" };
+        let _ = writeln!(sql, "{word} {condition}");
     }
-    sql.push_str(&format!("limit {LIMIT}"));
+    let _ = write!(sql, "limit {LIMIT}");
     sql
 }

@@ -1,8 +1,8 @@
 //! Client code for each table: from templates to highlighted snippets.
 //!
 //! A client is one MiniJinja template in `templates/snippets`, whose README is the contract with
-//! people who write their own. Read in this order: [`filter`] (what a snippet filters by),
-//! [`literal`] (values in each language), [`context`] (what a template sees), [`highlight`].
+//! people who write their own. Read in this order: `filter` (what a snippet filters by),
+//! `literal` (values in each language), `context` (what a template sees), `highlight`.
 
 mod context;
 mod filter;

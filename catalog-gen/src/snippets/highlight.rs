@@ -16,7 +16,6 @@ pub(super) fn highlight(code: &str, language: &str) -> String {
 
 struct Grammar {
     language: Language,
-    /// Sorted.
     keywords: &'static [&'static str],
     line_comment: &'static str,
     block_comments: bool,
@@ -84,18 +83,23 @@ impl Grammar {
         let bytes = code.as_bytes();
         let rest = &code[at..];
         let byte = bytes[at];
-        if rest.starts_with(self.line_comment)
+        if byte == self.line_comment.as_bytes()[0]
+            && rest.starts_with(self.line_comment)
             && (self.language != Language::Bash || at == 0 || bytes[at - 1].is_ascii_whitespace())
         {
             return (Some('c'), at + rest.find('\n').unwrap_or(rest.len()));
         }
-        if self.block_comments && rest.starts_with("/*") {
+        if byte == b'/' && self.block_comments && rest.starts_with("/*") {
             return (
                 Some('c'),
                 at + rest.find("*/").map_or(rest.len(), |end| end + 2),
             );
         }
-        if let Some(end) = self.string(rest) {
+        // A string begins with a quote or with a letter before one.
+        let next = bytes.get(at + 1).copied().unwrap_or_default();
+        if (is_quote(byte) || (is_word(byte) && (is_quote(next) || next == b'#')))
+            && let Some(end) = self.string(rest)
+        {
             // A quoted name of SQL is a name.
             let class = (self.language != Language::Sql || byte == b'\'').then_some('s');
             return (class, at + end);
@@ -119,12 +123,16 @@ impl Grammar {
     }
 
     fn is_keyword(&self, word: &str) -> bool {
-        if self.language == Language::Sql && word.bytes().any(|b| b.is_ascii_uppercase()) {
-            return SQL
-                .binary_search(&word.to_ascii_lowercase().as_str())
-                .is_ok();
+        // Most words differ in length or first letter, so this is faster than a binary search.
+        let first = word.as_bytes()[0];
+        let same = |keyword: &&str| keyword.len() == word.len() && keyword.as_bytes()[0] == first;
+        if self.language == Language::Sql && first.is_ascii_uppercase() {
+            return SQL.iter().any(|keyword| keyword.eq_ignore_ascii_case(word));
         }
-        self.keywords.binary_search(&word).is_ok()
+        self.keywords
+            .iter()
+            .filter(|k| same(k))
+            .any(|keyword| *keyword == word)
     }
 
     fn is_call(&self, rest: &str) -> bool {
@@ -221,6 +229,10 @@ fn heredoc(code: &str, at: usize) -> Option<std::ops::Range<usize>> {
     Some(at..at + end)
 }
 
+fn is_quote(byte: u8) -> bool {
+    byte == b'"' || byte == b'\''
+}
+
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
@@ -310,15 +322,3 @@ const SQL: &[&str] = &[
     "with",
 ];
 const TOML: &[&str] = &["false", "true"];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keywords_are_sorted() {
-        for keywords in [BASH, PYTHON, R, RUST, SQL, TOML] {
-            assert!(keywords.is_sorted());
-        }
-    }
-}

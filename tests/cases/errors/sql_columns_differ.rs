@@ -1,0 +1,18 @@
+use neurolake::prelude::*;
+
+/// Sessions per day.
+#[table(
+    sql = r#"
+        select day, count(*) as sessions, max(ended_at) as last
+        from neural.sessions
+        group by day
+    "#
+)]
+pub struct SessionsPerDay {
+    /// Local day.
+    pub day: Date,
+    /// Number of sessions.
+    pub n: i64,
+    /// End of the last one.
+    pub last: Timestamp,
+}

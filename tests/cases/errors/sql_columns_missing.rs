@@ -1,0 +1,12 @@
+use neurolake::prelude::*;
+
+/// Sessions per day.
+#[table(sql = "select day, count(*) as n from neural.sessions group by day")]
+pub struct SessionsPerDay {
+    /// Local day.
+    pub day: Date,
+    /// Number of sessions.
+    pub n: i64,
+    /// End of the last one.
+    pub last: Timestamp,
+}

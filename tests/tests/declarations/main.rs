@@ -1,0 +1,3 @@
+//! The declaration language, through both of its front ends and the command that people run.
+
+mod cases;

@@ -14,9 +14,9 @@ pub fn workspace() -> PathBuf {
 /// The target folder that the running test was built into.
 pub fn target() -> PathBuf {
     let test = env::current_exe().expect("a test is a file");
-    let target = test.ancestors().find(|folder| {
-        folder.join("CACHEDIR.TAG").is_file()
-    });
+    let target = test
+        .ancestors()
+        .find(|folder| folder.join("CACHEDIR.TAG").is_file());
     target.expect("Cargo marks its target folder").to_owned()
 }
 
@@ -43,11 +43,20 @@ pub fn cargo(folder: &Path) -> Command {
 static CATALOG_GEN: LazyLock<PathBuf> = LazyLock::new(|| {
     // `cargo test` builds binaries of the tested package only, so an old one may lie there.
     let built = cargo(&workspace())
-        .args(["build", "--quiet", "--package", "catalog-gen", "--bin", "catalog-gen"])
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "catalog-gen",
+            "--bin",
+            "catalog-gen",
+        ])
         .status()
         .expect("cargo runs");
     assert!(built.success(), "catalog-gen builds");
-    target().join("debug").join(format!("catalog-gen{}", env::consts::EXE_SUFFIX))
+    target()
+        .join("debug")
+        .join(format!("catalog-gen{}", env::consts::EXE_SUFFIX))
 });
 
 /// Runs `catalog-gen` in a folder, with nothing inherited that would change what it does.
@@ -81,7 +90,9 @@ pub fn expect_file(file: &Path, actual: &str) -> Result<(), String> {
         fs::write(file, actual).map_err(|error| format!("{}: {error}", file.display()))?;
         return Ok(());
     }
-    let expected = fs::read_to_string(file).unwrap_or_default().replace("\r\n", "\n");
+    let expected = fs::read_to_string(file)
+        .unwrap_or_default()
+        .replace("\r\n", "\n");
     if expected == actual {
         return Ok(());
     }

@@ -56,9 +56,9 @@ pub fn attribute_arguments(attribute: &Attribute) -> Result<TokenStream, Box<Dia
     }
 }
 
-/// Says that the item can't carry `#[table]`.
-pub fn wrong_item(item: &syn::Item) -> Diagnostic {
-    let (span, found) = match item {
+/// The keyword of an item and its name for people.
+pub(crate) fn describe(item: &syn::Item) -> (Span, &'static str) {
+    match item {
         syn::Item::Enum(item) => (item.enum_token.span, "an enum"),
         syn::Item::Union(item) => (item.union_token.span, "a union"),
         syn::Item::Trait(item) => (item.trait_token.span, "a trait"),
@@ -67,8 +67,14 @@ pub fn wrong_item(item: &syn::Item) -> Diagnostic {
         syn::Item::Const(item) => (item.const_token.span, "a const"),
         syn::Item::Static(item) => (item.static_token.span, "a static"),
         syn::Item::Type(item) => (item.type_token.span, "a type alias"),
+        syn::Item::Fn(item) => (item.sig.fn_token.span, "a function"),
         other => (SpanRange::of(other).start, "something else"),
-    };
+    }
+}
+
+/// Says that the item can't carry `#[table]`.
+pub fn wrong_item(item: &syn::Item) -> Diagnostic {
+    let (span, found) = describe(item);
     Diagnostic::new(
         Code::WrongItem,
         span,
@@ -95,17 +101,18 @@ pub fn table(
 
     let mut columns = Vec::new();
     let mut function_arguments = Vec::new();
-    let mut inputs = keys.inputs;
+    let mut inputs = keys.inputs.clone();
     match item {
         Item::Struct(item) => {
             refuse_generics(&item.generics, &mut diagnostics);
-            columns = fields(&item.fields, &mut diagnostics);
+            columns = fields(&item.fields, &item.generics, &mut diagnostics);
         }
         Item::Function(item) => {
             function_arguments = function::arguments(&item.sig, &mut diagnostics);
             inputs.extend(function::inputs(item));
         }
     }
+    refuse_secret_names(&keys, &inputs, attribute, &mut diagnostics);
     let is_function = matches!(item, Item::Function(_));
     let partitioned = !keys.partition_by.is_empty();
     let store = keys.source.store.clone();
@@ -259,6 +266,28 @@ impl Keys {
                 )
                 .expected_one_of(unknown, SourceKeys::keys().chain(KEYS.iter().copied())),
             ),
+        }
+    }
+}
+
+/// Names may stand in quotes too, where they can hold anything.
+fn refuse_secret_names(
+    keys: &Keys,
+    inputs: &[String],
+    attribute: SpanRange,
+    diagnostics: &mut Diagnostics,
+) {
+    let partitions = keys
+        .partition_by
+        .iter()
+        .map(|(name, span, _)| (name, *span));
+    let columns = keys.sort_by.iter().chain(&keys.unique_by);
+    let columns = columns.map(|(name, span)| (name, *span));
+    let examples = keys.example.iter().map(|(name, span, _)| (name, *span));
+    let inputs = inputs.iter().map(|name| (name, attribute));
+    for (name, span) in partitions.chain(columns).chain(examples).chain(inputs) {
+        if let Some(secret) = crate::secret::find(name) {
+            diagnostics.push(arguments::secret_found("a name", span, secret));
         }
     }
 }
@@ -426,7 +455,7 @@ fn string_list(
                 Lit::String(text) => {
                     if let Some(secret) = crate::secret::find(&text) {
                         diagnostics.push(arguments::secret_found(
-                            &argument.key,
+                            &format!("`{}`", argument.key),
                             spanned.span,
                             secret,
                         ));
@@ -827,7 +856,7 @@ fn example(
         if let Lit::String(text) = &spanned.literal
             && let Some(secret) = crate::secret::find(text)
         {
-            diagnostics.push(arguments::secret_found("example", spanned.span, secret));
+            diagnostics.push(arguments::secret_found("`example`", spanned.span, secret));
             continue;
         }
         let column = columns.iter().find(|column| column.name == *name);

@@ -3,5 +3,5 @@ use neurolake::prelude::*;
 /// Insertions of the robot.
 #[table(owner = "robotics")]
 pub fn insertions(lake: &Lake, surgery_id: Option<i64>) -> Result<DataFrame> {
-    lake.table::<Raw>()
+    todo()
 }

@@ -3,5 +3,5 @@ use neurolake::prelude::*;
 /// Insertions.
 #[table(owner = "robotics")]
 pub async fn insertions<T>(lake: &Lake, id: T) -> Result<DataFrame> {
-    lake.table::<Raw>().await
+    todo()
 }

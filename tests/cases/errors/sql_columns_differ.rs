@@ -4,7 +4,7 @@ use neurolake::prelude::*;
 #[table(
     sql = r#"
         select day, count(*) as sessions, max(ended_at) as last
-        from neural.sessions
+        from sql_columns_differ.sessions
         group by day
     "#
 )]
@@ -16,3 +16,7 @@ pub struct SessionsPerDay {
     /// End of the last one.
     pub last: Timestamp,
 }
+
+/// Recorded sessions.
+#[table(delta = "s3://lake/neural/sessions")]
+pub struct Sessions;

@@ -1,7 +1,7 @@
 use neurolake::prelude::*;
 
 /// Sessions per day.
-#[table(sql = "select day, count(*) as n from neural.sessions group by day")]
+#[table(sql = "select day, count(*) as n from sql_columns_missing.sessions group by day")]
 pub struct SessionsPerDay {
     /// Local day.
     pub day: Date,
@@ -10,3 +10,7 @@ pub struct SessionsPerDay {
     /// End of the last one.
     pub last: Timestamp,
 }
+
+/// Recorded sessions.
+#[table(delta = "s3://lake/neural/sessions")]
+pub struct Sessions;

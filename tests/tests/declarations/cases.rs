@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use neurolake_declare::Code;
-use neurolake_tests::tools::{
-    cargo, catalog_gen, expect_file, scratch, stderr, stdout, workspace,
-};
+use neurolake_tests::tools::{cargo, catalog_gen, expect_file, scratch, stderr, stdout, workspace};
 use serde_json::Value as Json;
 
 /// One error: place and text as both front ends give them.
@@ -128,7 +126,10 @@ fn read() -> ByCase {
             end_column: number("end_column"),
             text: message,
         };
-        cases.entry(case_of(&text(&place["file"]))).or_default().insert(shown);
+        cases
+            .entry(case_of(&text(&place["file"])))
+            .or_default()
+            .insert(shown);
     }
     cases
 }

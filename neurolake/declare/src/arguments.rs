@@ -3,7 +3,7 @@
 //! Arguments are split at commas before anything else is looked at, so that one broken argument
 //! doesn't hide the mistakes in the others.
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 
 use crate::code::Code;
@@ -50,7 +50,8 @@ impl Lit {
     /// What it is, for messages.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::String(_) => "a string".into(),
+            Self::String(text) if text.chars().count() > 40 => "a string".into(),
+            Self::String(text) => format!("`{text:?}`"),
             Self::Integer(digits) | Self::Float(digits) => format!("`{digits}`"),
             Self::Bool(value) => format!("`{value}`"),
             Self::None => "`None`".into(),
@@ -119,11 +120,14 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
         Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => {
             let rest: TokenStream = tokens.collect();
             if rest.is_empty() {
-                return Err(Box::new(Diagnostic::new(
-                    Code::Arguments,
-                    punct.span(),
-                    format!("expected a value after `{name} =`"),
-                )));
+                return Err(Box::new(
+                    Diagnostic::new(
+                        Code::Arguments,
+                        punct.span(),
+                        format!("expected a value after `{name} =`"),
+                    )
+                    .help("use a string, a number, `true`, `false`, `None` or a list"),
+                ));
             }
             ArgumentValue::Literal(parse_literal(rest)?)
         }
@@ -145,9 +149,10 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
         }
         Some(other) => {
             let help = match &other {
-                TokenTree::Punct(punct) if punct.as_char() == ':' => {
-                    format!("write `{name} = ...`")
-                }
+                TokenTree::Punct(punct) if punct.as_char() == ':' => match punct.spacing() {
+                    Spacing::Joint => "a key is one word, as in `delta = \"...\"`".to_owned(),
+                    Spacing::Alone => format!("write `{name} = ...`"),
+                },
                 TokenTree::Group(_) => format!("write `{name}(...)`"),
                 _ => "separate arguments by a comma".to_owned(),
             };
@@ -429,6 +434,6 @@ pub(crate) fn secret_found(what: &str, span: SpanRange, secret: &str) -> Diagnos
         span,
         format!("{what} holds {secret}"),
     )
-    .help("name a store with `store = \"...\"` and configure its credentials outside of the source")
-    .help("the credential is in your version control now: revoke it")
+    .help("credentials are configured for a named store (`store = \"...\"`), outside of the source")
+    .help("this one may be in your version control already: revoke it")
 }

@@ -244,9 +244,9 @@ pub(crate) fn column_type(syntax: &Syntax, diagnostics: &mut Diagnostics) -> (Ty
     }
 }
 
-type ReadType = Result<(TypeRef, bool), Box<Diagnostic>>;
+pub(crate) type ReadType = Result<(TypeRef, bool), Box<Diagnostic>>;
 
-fn read_type(syntax: &Syntax) -> ReadType {
+pub(crate) fn read_type(syntax: &Syntax) -> ReadType {
     match syntax {
         Syntax::Path(path) if path.qself.is_none() => {
             let segment = path
@@ -343,8 +343,8 @@ fn read_path(syntax: &Syntax, segment: &PathSegment) -> ReadType {
             let (value, nullable) = read_type(value)?;
             Ok((map(key_type, value, nullable), false))
         }
-        _ => match substitute(&name) {
-            Some(help) => Err(Box::new(unsupported(syntax, help))),
+        _ => match substitute(&name, segment) {
+            Some(help) => Err(Box::new(unsupported(syntax, &help))),
             None if plain => Ok((TypeRef::Named(text(syntax)), false)),
             None => Err(Box::new(unsupported(
                 syntax,
@@ -383,8 +383,13 @@ fn map(key: Type, value: TypeRef, nullable: bool) -> TypeRef {
 }
 
 /// What to write instead of types that look like columns and aren't.
-fn substitute(name: &str) -> Option<&'static str> {
-    Some(match name {
+fn substitute(name: &str, segment: &PathSegment) -> Option<String> {
+    let inner = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.iter().find_map(inner_type),
+        _ => None,
+    };
+    let inner = inner.map_or_else(|| "T".to_owned(), text);
+    let help = match name {
         "usize" | "isize" => "its width depends on the machine: write `i64`",
         "u128" | "i128" => "no file format has it: write `Decimal<38, 0>`",
         "char" | "str" | "Cow" => "write `String`",
@@ -400,10 +405,18 @@ fn substitute(name: &str) -> Option<&'static str> {
             "write `String` for text in JSON, or a struct with `#[derive(Columns)]`"
         }
         "Bytes" | "BytesMut" => "write `Vec<u8>`",
-        "HashSet" | "BTreeSet" | "VecDeque" => "write `Vec<T>`",
-        "Box" | "Rc" | "Arc" => "write the inner type",
+        "HashSet" | "BTreeSet" | "VecDeque" => return Some(format!("write `Vec<{inner}>`")),
+        "Box" | "Rc" | "Arc" => return Some(format!("write `{inner}`")),
         _ => return None,
-    })
+    };
+    Some(help.to_owned())
+}
+
+fn inner_type(argument: &GenericArgument) -> Option<&Syntax> {
+    match argument {
+        GenericArgument::Type(inner) => Some(inner),
+        _ => None,
+    }
 }
 
 fn decimal(syntax: &Syntax, segment: &PathSegment) -> ReadType {
@@ -457,14 +470,9 @@ fn type_arguments<'a, const N: usize>(
     shape: &str,
 ) -> Result<[&'a Syntax; N], Box<Diagnostic>> {
     let types: Vec<&Syntax> = match &segment.arguments {
-        PathArguments::AngleBracketed(arguments) => arguments
-            .args
-            .iter()
-            .filter_map(|argument| match argument {
-                GenericArgument::Type(inner) => Some(inner),
-                _ => None,
-            })
-            .collect(),
+        PathArguments::AngleBracketed(arguments) => {
+            arguments.args.iter().filter_map(inner_type).collect()
+        }
         _ => Vec::new(),
     };
     types

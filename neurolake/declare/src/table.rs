@@ -195,7 +195,10 @@ struct Keys {
 impl Keys {
     fn read(&mut self, tokens: TokenStream, diagnostics: &mut Diagnostics) {
         let mut seen: Vec<String> = Vec::new();
-        for argument in arguments::parse(tokens, diagnostics) {
+        let arguments = arguments::parse(tokens, diagnostics);
+        // One that can't be read may well be the source.
+        self.source.is_uncertain = !diagnostics.is_empty();
+        for argument in arguments {
             if seen.contains(&argument.key) && argument.key != "notebook" {
                 diagnostics.push(duplicate_key(&argument));
                 continue;
@@ -229,12 +232,14 @@ impl Keys {
             "name" => self.name = argument.string(diagnostics),
             "database" => {
                 self.database = argument.string(diagnostics).and_then(|(name, span)| {
-                    let valid = names::is_valid_table_name(&name)
-                        && !names::is_reserved_database_name(&name);
-                    if !valid {
+                    if names::is_reserved_database_name(&name) {
+                        diagnostics.push(reserved_name(&name, span, "database"));
+                    } else if names::is_valid_table_name(&name) {
+                        return Some(name);
+                    } else {
                         diagnostics.push(invalid_name(&name, span, "database"));
                     }
-                    valid.then_some(name)
+                    None
                 });
             }
             "rows" => match &argument.value {
@@ -258,14 +263,17 @@ impl Keys {
                     .help("name a struct with `#[derive(Columns)]` that is in scope here"),
                 ),
             },
-            unknown => diagnostics.push(
-                Diagnostic::new(
-                    Code::UnknownKey,
-                    argument.key_span,
-                    format!("unknown key `{unknown}` in `#[table(...)]`"),
-                )
-                .expected_one_of(unknown, SourceKeys::keys().chain(KEYS.iter().copied())),
-            ),
+            unknown => {
+                self.source.is_uncertain = true;
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::UnknownKey,
+                        argument.key_span,
+                        format!("unknown key `{unknown}` in `#[table(...)]`"),
+                    )
+                    .expected_one_of(unknown, SourceKeys::keys().chain(KEYS.iter().copied())),
+                );
+            }
         }
     }
 }
@@ -327,6 +335,15 @@ fn invalid_name(name: &str, span: SpanRange, what: &str) -> Diagnostic {
     .help("names have lower-case ASCII letters, digits and `_`, and start with a letter: they stand in SQL, in addresses and in file names")
 }
 
+fn reserved_name(name: &str, span: SpanRange, what: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code::Name,
+        span,
+        format!("`{name}` can't be the name of a {what}: the site or SQL needs it for itself"),
+    )
+    .help("choose another name")
+}
+
 fn table_name(
     name: &Option<(String, SpanRange)>,
     ident: &syn::Ident,
@@ -341,12 +358,19 @@ fn table_name(
         ),
     };
     // A table page stands beside its database's `index.html`.
-    if !names::is_valid_table_name(&name) || name == "index" {
-        let mut diagnostic = invalid_name(&name, span, "table");
-        if from_item {
-            diagnostic = diagnostic.help("give it one: `#[table(name = \"...\", ...)]`");
-        }
-        diagnostics.push(diagnostic);
+    let wrong = if name == "index" {
+        Some(reserved_name(&name, span, "table"))
+    } else if names::is_valid_table_name(&name) {
+        None
+    } else {
+        Some(invalid_name(&name, span, "table"))
+    };
+    if let Some(diagnostic) = wrong {
+        diagnostics.push(if from_item {
+            diagnostic.help("the item may keep its name: `#[table(name = \"...\", ...)]`")
+        } else {
+            diagnostic
+        });
     }
     name
 }
@@ -735,7 +759,7 @@ fn check_types(
                         column.name
                     ),
                 )
-                .help(format!("write `{signed}`")),
+                .help(format!("write `{signed}` in place of `{unsigned}`")),
             );
         }
     }
@@ -779,13 +803,20 @@ fn check_sql(
             return Vec::new();
         }
         Err(SqlError::NotAQuery(found)) => {
+            let help = match found.as_str() {
+                "nothing" => "write what the view selects, or remove the table",
+                verb if verb.starts_with('`') => {
+                    "tables are read-only: a view can't change anything"
+                }
+                _ => "declare one table for each statement",
+            };
             diagnostics.push(
                 Diagnostic::new(
                     Code::SqlNotAQuery,
                     span,
-                    format!("a view is one `select`, {found}"),
+                    format!("a view is one `select`, found {found}"),
                 )
-                .help("tables are read-only: a view can't change anything"),
+                .help(help),
             );
             return Vec::new();
         }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
-use neurolake_declare::Code;
 use neurolake_declare::diagnostic::Severity;
+use neurolake_declare::secret;
 use serde_json::json;
 
 use crate::reader::{Finding, Place};
@@ -43,12 +43,7 @@ impl Reporter {
         let code = finding.code.to_string();
         let mut group = Group::with_title(level.primary_title(&finding.message).id(&code));
         if let Some(place) = &finding.place {
-            let excerpt = match finding.code {
-                // An excerpt would print the credential.
-                Code::Secret => None,
-                _ => self.excerpt(place),
-            };
-            match excerpt {
+            match self.excerpt(place) {
                 Some((source, span)) => {
                     let mut snippet = Snippet::source(source)
                         .path(&*place.file)
@@ -97,7 +92,10 @@ impl Reporter {
 
     fn load(&mut self, file: &str) {
         if !self.files.contains_key(file) {
-            let text = std::fs::read_to_string(self.root.join(file)).ok();
+            // An excerpt may print a credential, in the lines around the finding too.
+            let text = std::fs::read_to_string(self.root.join(file))
+                .ok()
+                .filter(|text| secret::find(text).is_none());
             self.files.insert(file.to_owned(), text);
         }
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use neurolake_declare::diagnostic::{Diagnostic, Severity, SpanRange};
-use neurolake_declare::Code;
+use neurolake_declare::{Code, secret};
 
 /// A range in a source file. Lines and columns count from 1, columns in characters; `end` is the
 /// first character behind the range.
@@ -117,6 +117,22 @@ impl Finding {
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help.push(help.into());
         self
+    }
+
+    /// Takes away the text of a finding that would repeat a credential.
+    pub(crate) fn redact(&mut self) {
+        let labels = self.related.iter().map(|(_, label)| label);
+        let texts = [&self.message].into_iter().chain(&self.help).chain(labels);
+        let secret = texts
+            .chain(&self.replacement)
+            .find_map(|text| secret::find(text));
+        if let Some(secret) = secret {
+            self.code = Code::Secret;
+            self.message = format!("the source holds {secret}");
+            self.help = vec!["remove it, and revoke it: it is in your version control".into()];
+            self.replacement = None;
+            self.related.clear();
+        }
     }
 
     /// Adds another place.

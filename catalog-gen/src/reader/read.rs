@@ -97,6 +97,9 @@ impl Reader {
             packages.push((package, followed.modules));
         }
         let assembled = assemble::assemble(&self.workspace, packages, &mut findings);
+        for finding in &mut findings {
+            finding.redact();
+        }
         findings.sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
         findings.dedup();
         files.sort();

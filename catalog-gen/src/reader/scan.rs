@@ -8,7 +8,7 @@ use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Item, ItemUse, Meta, UseTree};
+use syn::{Attribute, Item, ItemEnum, ItemUnion, ItemUse, Meta, UseTree};
 
 use super::cfg::Predicate;
 use super::finding::{LocalFinding, Range};
@@ -256,6 +256,11 @@ impl Scanner<'_> {
                     declaration,
                     places,
                 });
+            }
+            Item::Enum(ItemEnum { attrs, .. }) | Item::Union(ItemUnion { attrs, .. })
+                if derives_columns(attrs) =>
+            {
+                self.findings.push(declare::columns_wrong_item(item).into());
             }
             Item::Mod(inner) => {
                 let mut child = match &inner.content {

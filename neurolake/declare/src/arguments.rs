@@ -3,7 +3,7 @@
 //! Arguments are split at commas before anything else is looked at, so that one broken argument
 //! doesn't hide the mistakes in the others.
 
-use proc_macro2::{Delimiter, Group, Ident, Literal, Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Group, Ident, Literal, Spacing, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
 
 use crate::code::Code;
@@ -50,7 +50,8 @@ impl Lit {
     /// What it is, for messages.
     pub(crate) fn describe(&self) -> String {
         match self {
-            Self::String(_) => "a string".into(),
+            Self::String(text) if text.chars().count() > 40 => "a string".into(),
+            Self::String(text) => format!("`{text:?}`"),
             Self::Integer(digits) | Self::Float(digits) => format!("`{digits}`"),
             Self::Bool(value) => format!("`{value}`"),
             Self::None => "`None`".into(),
@@ -119,11 +120,14 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
         Some(TokenTree::Punct(punct)) if punct.as_char() == '=' => {
             let rest: TokenStream = tokens.collect();
             if rest.is_empty() {
-                return Err(Box::new(Diagnostic::new(
-                    Code::Arguments,
-                    punct.span(),
-                    format!("expected a value after `{name} =`"),
-                )));
+                return Err(Box::new(
+                    Diagnostic::new(
+                        Code::Arguments,
+                        punct.span(),
+                        format!("expected a value after `{name} =`"),
+                    )
+                    .help("use a string, a number, `true`, `false`, `None` or a list"),
+                ));
             }
             ArgumentValue::Literal(parse_literal(rest)?)
         }
@@ -133,7 +137,10 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
                     Diagnostic::new(
                         Code::Arguments,
                         extra.span(),
-                        format!("unexpected `{extra}` after `{name}(...)`"),
+                        format!(
+                            "expected `,` after `{name}(...)`, found `{}`",
+                            crate::tokens::text(extra.clone().into())
+                        ),
                     )
                     .help("separate arguments by a comma"),
                 ));
@@ -141,13 +148,24 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
             ArgumentValue::List(split_at_commas(group.stream()), group.span())
         }
         Some(other) => {
+            let help = match &other {
+                TokenTree::Punct(punct) if punct.as_char() == ':' => match punct.spacing() {
+                    Spacing::Joint => "a key is one word, as in `delta = \"...\"`".to_owned(),
+                    Spacing::Alone => format!("write `{name} = ...`"),
+                },
+                TokenTree::Group(_) => format!("write `{name}(...)`"),
+                _ => "separate arguments by a comma".to_owned(),
+            };
             return Err(Box::new(
                 Diagnostic::new(
                     Code::Arguments,
                     other.span(),
-                    format!("expected `=`, `(` or `,` after `{name}`, found `{other}`"),
+                    format!(
+                        "expected `=`, `(` or `,` after `{name}`, found `{}`",
+                        crate::tokens::text(other.clone().into())
+                    ),
                 )
-                .help("separate arguments by a comma"),
+                .help(help),
             ));
         }
     };
@@ -173,13 +191,23 @@ pub(crate) fn parse_literal(tokens: TokenStream) -> Result<Spanned, Box<Diagnost
         [TokenTree::Group(group)] if group.delimiter() == Delimiter::None => {
             return parse_literal(group.stream());
         }
+        [TokenTree::Literal(_), TokenTree::Ident(next), ..] => {
+            return Err(Box::new(
+                Diagnostic::new(
+                    Code::Arguments,
+                    next.span(),
+                    format!("expected `,` before `{next}`"),
+                )
+                .help("separate arguments by a comma"),
+            ));
+        }
         _ => return Err(Box::new(not_a_literal(&tokens, span))),
     };
     Ok(Spanned { literal, span })
 }
 
 fn not_a_literal(tokens: &TokenStream, span: SpanRange) -> Diagnostic {
-    let mut text = tokens.to_string();
+    let mut text = crate::tokens::text(tokens.clone());
     if text.chars().count() > 40 {
         text = text.chars().take(37).chain("...".chars()).collect();
     }
@@ -261,7 +289,7 @@ impl Argument {
                     return None;
                 }
                 if let Some(secret) = crate::secret::find(text) {
-                    diagnostics.push(secret_found(&self.key, *span, secret));
+                    diagnostics.push(secret_found(&format!("`{}`", self.key), *span, secret));
                     return None;
                 }
                 Some((text.clone(), *span))
@@ -400,12 +428,12 @@ impl Argument {
     }
 }
 
-pub(crate) fn secret_found(key: &str, span: SpanRange, secret: &str) -> Diagnostic {
+pub(crate) fn secret_found(what: &str, span: SpanRange, secret: &str) -> Diagnostic {
     Diagnostic::new(
         Code::Secret,
         span,
-        format!("`{key}` holds {secret}"),
+        format!("{what} holds {secret}"),
     )
-    .help("name a store with `store = \"...\"` and configure its credentials outside of the source")
-    .help("the credential is in your version control now: revoke it")
+    .help("credentials are configured for a named store (`store = \"...\"`), outside of the source")
+    .help("this one may be in your version control already: revoke it")
 }

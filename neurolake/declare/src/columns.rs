@@ -11,6 +11,7 @@ use crate::arguments::{self, ArgumentValue};
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, SpanRange};
 use crate::documentation::documentation;
+use crate::tokens;
 
 const COLUMN_KEYS: &[&str] = &["unit", "pii", "since", "renamed_from", "name"];
 
@@ -30,18 +31,20 @@ pub fn columns(item: &ItemStruct) -> (ColumnsDeclaration, Diagnostics) {
     }
     let declaration = ColumnsDeclaration {
         item: item.ident.unraw().to_string(),
-        columns: fields(&item.fields, &mut diagnostics),
+        columns: fields(&item.fields, &item.generics, &mut diagnostics),
     };
     (declaration, diagnostics)
 }
 
 /// Says that the item can't derive `Columns`.
 pub fn columns_wrong_item(item: &syn::Item) -> Diagnostic {
+    let (span, found) = crate::table::describe(item);
     Diagnostic::new(
         Code::WrongItem,
-        SpanRange::of(item).start,
-        "`Columns` can be derived for a struct with named fields only",
+        span,
+        format!("`Columns` can be derived for a struct with named fields, found {found}"),
     )
+    .help("write `pub struct Name { column: Type, ... }`")
 }
 
 /// Generic items have no single schema.
@@ -59,7 +62,11 @@ pub(crate) fn refuse_generics(generics: &Generics, diagnostics: &mut Diagnostics
 }
 
 /// Reads named fields as columns.
-pub(crate) fn fields(fields: &Fields, diagnostics: &mut Diagnostics) -> Vec<ColumnDeclaration> {
+pub(crate) fn fields(
+    fields: &Fields,
+    generics: &Generics,
+    diagnostics: &mut Diagnostics,
+) -> Vec<ColumnDeclaration> {
     let named = match fields {
         Fields::Named(named) => named,
         Fields::Unit => return Vec::new(),
@@ -87,9 +94,17 @@ pub(crate) fn fields(fields: &Fields, diagnostics: &mut Diagnostics) -> Vec<Colu
     }
     let mut columns: Vec<ColumnDeclaration> = Vec::with_capacity(named.named.len());
     for field in &named.named {
-        let Some(column) = column(field, diagnostics) else {
+        let Some(mut column) = column(field, diagnostics) else {
             continue;
         };
+        // The parameter itself was refused; nobody needs to hear that no struct has its name.
+        if column
+            .data_type
+            .names()
+            .is_some_and(|name| generics.type_params().any(|param| param.ident == name))
+        {
+            column.data_type = TypeRef::Known(Type::String);
+        }
         let same = |other: &ColumnDeclaration| other.name.eq_ignore_ascii_case(&column.name);
         if let Some(other) = columns.iter().find(|other| same(other)) {
             diagnostics.push(
@@ -143,7 +158,7 @@ fn column(field: &syn::Field, diagnostics: &mut Diagnostics) -> Option<ColumnDec
         aliases: docs.aliases,
     };
     for attribute in &field.attrs {
-        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+        if depends_on_build(attribute) {
             diagnostics.push(
                 Diagnostic::new(
                     Code::CfgColumn,
@@ -158,6 +173,16 @@ fn column(field: &syn::Field, diagnostics: &mut Diagnostics) -> Option<ColumnDec
         }
     }
     Some(column)
+}
+
+/// `#[cfg_attr]` only matters where it brings something that the catalog shows.
+fn depends_on_build(attribute: &syn::Attribute) -> bool {
+    match &attribute.meta {
+        syn::Meta::List(list) if list.path.is_ident("cfg_attr") => {
+            tokens::mentions(&list.tokens, &["cfg", "column", "deprecated", "doc"])
+        }
+        meta => meta.path().is_ident("cfg"),
+    }
 }
 
 fn column_attribute(
@@ -219,9 +244,9 @@ pub(crate) fn column_type(syntax: &Syntax, diagnostics: &mut Diagnostics) -> (Ty
     }
 }
 
-type ReadType = Result<(TypeRef, bool), Box<Diagnostic>>;
+pub(crate) type ReadType = Result<(TypeRef, bool), Box<Diagnostic>>;
 
-fn read_type(syntax: &Syntax) -> ReadType {
+pub(crate) fn read_type(syntax: &Syntax) -> ReadType {
     match syntax {
         Syntax::Path(path) if path.qself.is_none() => {
             let segment = path
@@ -318,8 +343,8 @@ fn read_path(syntax: &Syntax, segment: &PathSegment) -> ReadType {
             let (value, nullable) = read_type(value)?;
             Ok((map(key_type, value, nullable), false))
         }
-        _ => match substitute(&name) {
-            Some(help) => Err(Box::new(unsupported(syntax, help))),
+        _ => match substitute(&name, segment) {
+            Some(help) => Err(Box::new(unsupported(syntax, &help))),
             None if plain => Ok((TypeRef::Named(text(syntax)), false)),
             None => Err(Box::new(unsupported(
                 syntax,
@@ -358,8 +383,13 @@ fn map(key: Type, value: TypeRef, nullable: bool) -> TypeRef {
 }
 
 /// What to write instead of types that look like columns and aren't.
-fn substitute(name: &str) -> Option<&'static str> {
-    Some(match name {
+fn substitute(name: &str, segment: &PathSegment) -> Option<String> {
+    let inner = match &segment.arguments {
+        PathArguments::AngleBracketed(arguments) => arguments.args.iter().find_map(inner_type),
+        _ => None,
+    };
+    let inner = inner.map_or_else(|| "T".to_owned(), text);
+    let help = match name {
         "usize" | "isize" => "its width depends on the machine: write `i64`",
         "u128" | "i128" => "no file format has it: write `Decimal<38, 0>`",
         "char" | "str" | "Cow" => "write `String`",
@@ -375,10 +405,18 @@ fn substitute(name: &str) -> Option<&'static str> {
             "write `String` for text in JSON, or a struct with `#[derive(Columns)]`"
         }
         "Bytes" | "BytesMut" => "write `Vec<u8>`",
-        "HashSet" | "BTreeSet" | "VecDeque" => "write `Vec<T>`",
-        "Box" | "Rc" | "Arc" => "write the inner type",
+        "HashSet" | "BTreeSet" | "VecDeque" => return Some(format!("write `Vec<{inner}>`")),
+        "Box" | "Rc" | "Arc" => return Some(format!("write `{inner}`")),
         _ => return None,
-    })
+    };
+    Some(help.to_owned())
+}
+
+fn inner_type(argument: &GenericArgument) -> Option<&Syntax> {
+    match argument {
+        GenericArgument::Type(inner) => Some(inner),
+        _ => None,
+    }
 }
 
 fn decimal(syntax: &Syntax, segment: &PathSegment) -> ReadType {
@@ -432,14 +470,9 @@ fn type_arguments<'a, const N: usize>(
     shape: &str,
 ) -> Result<[&'a Syntax; N], Box<Diagnostic>> {
     let types: Vec<&Syntax> = match &segment.arguments {
-        PathArguments::AngleBracketed(arguments) => arguments
-            .args
-            .iter()
-            .filter_map(|argument| match argument {
-                GenericArgument::Type(inner) => Some(inner),
-                _ => None,
-            })
-            .collect(),
+        PathArguments::AngleBracketed(arguments) => {
+            arguments.args.iter().filter_map(inner_type).collect()
+        }
         _ => Vec::new(),
     };
     types
@@ -458,17 +491,5 @@ fn unsupported(syntax: &Syntax, help: &str) -> Diagnostic {
 
 /// The type as a person writes it.
 pub(crate) fn text(syntax: &Syntax) -> String {
-    let tokens = quote::ToTokens::to_token_stream(syntax).to_string();
-    let mut text = String::with_capacity(tokens.len());
-    let mut characters = tokens.chars().peekable();
-    while let Some(character) = characters.next() {
-        let next = characters.peek().copied().unwrap_or(' ');
-        let joined = character == ' '
-            && (matches!(next, '<' | '>' | ':' | ',' | ';' | ']' | ')')
-                || text.ends_with(['<', ':', '&', '[', '(']));
-        if !joined {
-            text.push(character);
-        }
-    }
-    text.trim_end().to_owned()
+    crate::tokens::text(quote::ToTokens::to_token_stream(syntax))
 }

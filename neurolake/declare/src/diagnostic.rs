@@ -129,8 +129,16 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Records a finding.
+    /// Records a finding. One that would repeat a credential becomes a finding about that.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        let texts = [&diagnostic.message].into_iter().chain(&diagnostic.help);
+        let secret = texts
+            .chain(&diagnostic.replacement)
+            .find_map(|text| crate::secret::find(text));
+        let diagnostic = match secret {
+            Some(secret) => crate::arguments::secret_found("the source", diagnostic.span, secret),
+            None => diagnostic,
+        };
         self.list.push(diagnostic);
     }
 

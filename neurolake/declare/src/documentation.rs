@@ -1,8 +1,10 @@
 //! Rust's own attributes: doc comments, `#[doc(alias)]`, `#[doc(hidden)]`, `#[deprecated]`.
 
 use neurolake_model::Deprecation;
+use proc_macro2::Span;
 use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 
+use crate::arguments::secret_found;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, SpanRange};
 
@@ -32,21 +34,15 @@ pub fn documentation(attributes: &[Attribute], diagnostics: &mut Diagnostics) ->
     }
     documentation.docs = join(&lines);
     if let Some(secret) = crate::secret::find(&documentation.docs) {
-        let span = attributes
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("doc"))
-            .find(|attribute| {
-                doc_text(attribute).is_some_and(|text| crate::secret::find(&text).is_some())
-            })
-            .map_or_else(
-                || proc_macro2::Span::call_site().into(),
-                |attribute| SpanRange::of(attribute),
-            );
-        diagnostics.push(crate::arguments::secret_found(
-            "the documentation",
-            span,
-            secret,
-        ));
+        let docs = |attribute: &&Attribute| attribute.path().is_ident("doc");
+        let holds_it = |attribute: &&Attribute| {
+            doc_text(attribute).is_some_and(|text| crate::secret::find(&text).is_some())
+        };
+        // One that is spread over lines stands in none of them.
+        let attribute = attributes.iter().filter(docs).find(holds_it);
+        let attribute = attribute.or_else(|| attributes.iter().find(docs));
+        let span = attribute.map_or_else(|| Span::call_site().into(), SpanRange::of);
+        diagnostics.push(secret_found("the documentation", span, secret));
         documentation.docs.clear();
     }
     documentation
@@ -99,12 +95,14 @@ fn doc(
                             |input| input.parse::<syn::LitStr>(),
                             syn::Token![,],
                         )?;
-                        documentation
-                            .aliases
-                            .extend(aliases.iter().map(syn::LitStr::value));
+                        for alias in &aliases {
+                            let alias = public("an alias", alias, diagnostics);
+                            documentation.aliases.extend(alias);
+                        }
                     } else {
                         let alias: syn::LitStr = meta.value()?.parse()?;
-                        documentation.aliases.push(alias.value());
+                        let alias = public("an alias", &alias, diagnostics);
+                        documentation.aliases.extend(alias);
                     }
                 } else if meta.input.peek(syn::Token![=]) {
                     // `#[doc(inline)]`, `#[doc(cfg(...))]` and friends mean nothing here.
@@ -128,14 +126,24 @@ fn deprecated(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<De
     let mut deprecation = Deprecation::default();
     match &attribute.meta {
         Meta::Path(_) => {}
-        Meta::NameValue(_) => deprecation.note = doc_text(attribute).unwrap_or_default(),
+        Meta::NameValue(meta) => {
+            if let Expr::Lit(ExprLit {
+                lit: Lit::Str(note),
+                ..
+            }) = &meta.value
+            {
+                let note = public("the deprecation note", note, diagnostics);
+                deprecation.note = note.unwrap_or_default();
+            }
+        }
         Meta::List(_) => {
             let result = attribute.parse_nested_meta(|meta| {
                 let value: syn::LitStr = meta.value()?.parse()?;
                 if meta.path.is_ident("since") {
-                    deprecation.since = Some(value.value());
+                    deprecation.since = public("the deprecation", &value, diagnostics);
                 } else if meta.path.is_ident("note") {
-                    deprecation.note = value.value();
+                    let note = public("the deprecation note", &value, diagnostics);
+                    deprecation.note = note.unwrap_or_default();
                 }
                 Ok(())
             });
@@ -145,6 +153,16 @@ fn deprecated(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<De
         }
     }
     Some(deprecation)
+}
+
+/// The text, unless it holds a credential.
+fn public(what: &str, text: &syn::LitStr, diagnostics: &mut Diagnostics) -> Option<String> {
+    let value = text.value();
+    let Some(secret) = crate::secret::find(&value) else {
+        return Some(value);
+    };
+    diagnostics.push(secret_found(what, text.span().into(), secret));
+    None
 }
 
 /// Joins doc lines and strips the indentation that they share, as rustdoc does.

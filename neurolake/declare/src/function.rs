@@ -5,10 +5,12 @@ use neurolake_model::{Argument, Type};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::{self, Visit};
-use syn::{Expr, ExprLit, ExprMethodCall, FnArg, ItemFn, Lit, Pat, Signature, Type as Syntax};
+use syn::{
+    Expr, ExprLit, ExprMethodCall, FnArg, Generics, ItemFn, Lit, Pat, Signature, Type as Syntax,
+};
 
 use crate::code::Code;
-use crate::columns::{column_type, refuse_generics, text};
+use crate::columns::{read_type, refuse_generics, text};
 use crate::diagnostic::{Diagnostic, Diagnostics, SpanRange};
 
 const SHAPE: &str =
@@ -44,7 +46,7 @@ pub(crate) fn arguments(signature: &Signature, diagnostics: &mut Diagnostics) ->
         None => diagnostics.push(first_argument(signature.ident.span().into())),
     }
     inputs
-        .filter_map(|input| argument(input, diagnostics))
+        .filter_map(|input| argument(input, &signature.generics, diagnostics))
         .collect()
 }
 
@@ -65,7 +67,7 @@ fn is_lake(syntax: &Syntax) -> bool {
         if path.path.segments.last().is_some_and(|segment| segment.ident == "Lake"))
 }
 
-fn argument(input: &FnArg, diagnostics: &mut Diagnostics) -> Option<Argument> {
+fn argument(input: &FnArg, generics: &Generics, diagnostics: &mut Diagnostics) -> Option<Argument> {
     let FnArg::Typed(typed) = input else {
         diagnostics.push(
             Diagnostic::new(
@@ -78,19 +80,36 @@ fn argument(input: &FnArg, diagnostics: &mut Diagnostics) -> Option<Argument> {
         return None;
     };
     let Pat::Ident(pattern) = &*typed.pat else {
-        diagnostics.push(Diagnostic::new(
-            Code::Signature,
-            SpanRange::of(&typed.pat),
-            "an argument of a table function has a plain name",
-        ));
+        diagnostics.push(
+            Diagnostic::new(
+                Code::Signature,
+                SpanRange::of(&typed.pat),
+                "an argument of a table function has a plain name",
+            )
+            .help("write `name: Type`, one argument for each filter"),
+        );
         return None;
     };
     let name = pattern.ident.unraw().to_string();
     // `&str` is what Rust functions take where a column would be `String`.
-    let (data_type, nullable) = if text(&typed.ty) == "&str" {
-        (TypeRef::Known(Type::String), false)
+    let written = text(&typed.ty);
+    if generics.type_params().any(|param| param.ident == written) {
+        // The parameter itself was refused.
+        return None;
+    }
+    let read = if written == "&str" {
+        Ok((TypeRef::Known(Type::String), false))
     } else {
-        column_type(&typed.ty, diagnostics)
+        read_type(&typed.ty)
+    };
+    let (data_type, nullable) = match read {
+        Ok(read) => read,
+        Err(mut diagnostic) => {
+            diagnostic.code = Code::ArgumentType;
+            diagnostic.message = diagnostic.message.replace("of a column", "of a filter");
+            diagnostics.push(*diagnostic);
+            return None;
+        }
     };
     let filterable = match &data_type {
         TypeRef::Known(Type::List { item, .. }) if item.is_scalar() => Some(data_type.clone()),
@@ -102,7 +121,7 @@ fn argument(input: &FnArg, diagnostics: &mut Diagnostics) -> Option<Argument> {
             Diagnostic::new(
                 Code::ArgumentType,
                 SpanRange::of(&typed.ty),
-                format!("`{}` can't be the type of a filter", text(&typed.ty)),
+                format!("`{written}` can't be the type of a filter"),
             )
             .help("use a scalar, `Option` of one, or `Vec` of one"),
         );

@@ -23,6 +23,7 @@ pub mod secret;
 mod source;
 pub mod sql;
 pub mod table;
+mod tokens;
 
 pub use code::Code;
 pub use columns::{columns, columns_wrong_item};

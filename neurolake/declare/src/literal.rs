@@ -121,7 +121,7 @@ fn typed(name: &str, spanned: &Spanned, data_type: &Type) -> Result<Value, Box<D
             Diagnostic::new(
                 Code::ExampleValue,
                 spanned.span,
-                format!("`{name}` is a {data_type}, which has no literal"),
+                format!("`{name}` is of type `{data_type}`, which has no literal"),
             )
             .help("choose a column that holds plain values or lists"),
         )),
@@ -134,7 +134,7 @@ fn mismatch(name: &str, spanned: &Spanned, data_type: &str, shape: &str) -> Box<
         Code::ExampleValue,
         spanned.span,
         format!(
-            "`{name}` is a {data_type}: expected {shape}, found {}",
+            "`{name}` is of type `{data_type}`: expected {shape}, found {}",
             spanned.literal.describe()
         ),
     ))

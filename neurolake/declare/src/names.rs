@@ -43,7 +43,11 @@ pub fn nearest<'a>(found: &str, valid: impl IntoIterator<Item = &'a str>) -> Opt
         .into_iter()
         .map(|name| (strsim::osa_distance(&found, &name.to_lowercase()), name))
         .filter(|(distance, name)| *distance <= 1 + name.chars().count() / 4)
-        .min_by_key(|(distance, name)| (*distance, *name))
+        .min_by_key(|(distance, name)| {
+            // `tag` means `tags` rather than `tab`.
+            let is_beginning = name.to_lowercase().starts_with(&found);
+            (*distance, !is_beginning, *name)
+        })
         .map(|(_, name)| name)
 }
 
@@ -67,6 +71,7 @@ mod tests {
     fn nearest_needs_to_be_near() {
         assert_eq!(nearest("detla", ["delta", "parquet"]), Some("delta"));
         assert_eq!(nearest("ownr", ["owner", "tags"]), Some("owner"));
+        assert_eq!(nearest("tag", ["tab", "tags"]), Some("tags"));
         assert_eq!(nearest("banana", ["owner", "tags"]), None);
     }
 }

@@ -34,6 +34,8 @@ pub(crate) struct SourceKeys {
     header_row: Option<u32>,
     refresh: Option<String>,
     pub(crate) store: Option<String>,
+    /// Whether a key that wasn't understood may have been the source.
+    pub(crate) is_uncertain: bool,
 }
 
 impl SourceKeys {
@@ -106,6 +108,9 @@ impl SourceKeys {
                 );
             }
             self.check_companions("function", diagnostics);
+            return None;
+        }
+        if self.sources.is_empty() && self.is_uncertain {
             return None;
         }
         let [(kind, value, _)] = self.sources.as_slice() else {

@@ -24,7 +24,7 @@ pub struct View {
 pub enum SqlError {
     /// Not SQL; the parser's message, with line and column inside the statement.
     Syntax(String),
-    /// SQL, but not one query.
+    /// SQL, but not one query; what it is.
     NotAQuery(String),
     /// A table without its database.
     Unqualified(String),
@@ -40,17 +40,14 @@ pub fn view(statement: &str) -> Result<View, SqlError> {
         .map_err(|error| SqlError::Syntax(error.to_string()))?;
     let query = match statements.as_slice() {
         [Statement::Query(query)] => query,
-        [] => return Err(SqlError::NotAQuery("found nothing".into())),
+        [] => return Err(SqlError::NotAQuery("nothing".into())),
         [other] => {
             let text = other.to_string();
             let verb = text.split(' ').next().unwrap_or_default().to_lowercase();
-            return Err(SqlError::NotAQuery(format!("found `{verb}`")));
+            return Err(SqlError::NotAQuery(format!("`{verb}`")));
         }
         several => {
-            return Err(SqlError::NotAQuery(format!(
-                "found {} statements",
-                several.len()
-            )));
+            return Err(SqlError::NotAQuery(format!("{} statements", several.len())));
         }
     };
     let mut relations = Relations::default();

@@ -56,9 +56,9 @@ pub fn attribute_arguments(attribute: &Attribute) -> Result<TokenStream, Box<Dia
     }
 }
 
-/// Says that the item can't carry `#[table]`.
-pub fn wrong_item(item: &syn::Item) -> Diagnostic {
-    let (span, found) = match item {
+/// The keyword of an item and its name for people.
+pub(crate) fn describe(item: &syn::Item) -> (Span, &'static str) {
+    match item {
         syn::Item::Enum(item) => (item.enum_token.span, "an enum"),
         syn::Item::Union(item) => (item.union_token.span, "a union"),
         syn::Item::Trait(item) => (item.trait_token.span, "a trait"),
@@ -67,8 +67,14 @@ pub fn wrong_item(item: &syn::Item) -> Diagnostic {
         syn::Item::Const(item) => (item.const_token.span, "a const"),
         syn::Item::Static(item) => (item.static_token.span, "a static"),
         syn::Item::Type(item) => (item.type_token.span, "a type alias"),
+        syn::Item::Fn(item) => (item.sig.fn_token.span, "a function"),
         other => (SpanRange::of(other).start, "something else"),
-    };
+    }
+}
+
+/// Says that the item can't carry `#[table]`.
+pub fn wrong_item(item: &syn::Item) -> Diagnostic {
+    let (span, found) = describe(item);
     Diagnostic::new(
         Code::WrongItem,
         span,
@@ -95,17 +101,18 @@ pub fn table(
 
     let mut columns = Vec::new();
     let mut function_arguments = Vec::new();
-    let mut inputs = keys.inputs;
+    let mut inputs = keys.inputs.clone();
     match item {
         Item::Struct(item) => {
             refuse_generics(&item.generics, &mut diagnostics);
-            columns = fields(&item.fields, &mut diagnostics);
+            columns = fields(&item.fields, &item.generics, &mut diagnostics);
         }
         Item::Function(item) => {
             function_arguments = function::arguments(&item.sig, &mut diagnostics);
             inputs.extend(function::inputs(item));
         }
     }
+    refuse_secret_names(&keys, &inputs, attribute, &mut diagnostics);
     let is_function = matches!(item, Item::Function(_));
     let partitioned = !keys.partition_by.is_empty();
     let store = keys.source.store.clone();
@@ -188,7 +195,10 @@ struct Keys {
 impl Keys {
     fn read(&mut self, tokens: TokenStream, diagnostics: &mut Diagnostics) {
         let mut seen: Vec<String> = Vec::new();
-        for argument in arguments::parse(tokens, diagnostics) {
+        let arguments = arguments::parse(tokens, diagnostics);
+        // One that can't be read may well be the source.
+        self.source.is_uncertain = !diagnostics.is_empty();
+        for argument in arguments {
             if seen.contains(&argument.key) && argument.key != "notebook" {
                 diagnostics.push(duplicate_key(&argument));
                 continue;
@@ -222,12 +232,14 @@ impl Keys {
             "name" => self.name = argument.string(diagnostics),
             "database" => {
                 self.database = argument.string(diagnostics).and_then(|(name, span)| {
-                    let valid = names::is_valid_table_name(&name)
-                        && !names::is_reserved_database_name(&name);
-                    if !valid {
+                    if names::is_reserved_database_name(&name) {
+                        diagnostics.push(reserved_name(&name, span, "database"));
+                    } else if names::is_valid_table_name(&name) {
+                        return Some(name);
+                    } else {
                         diagnostics.push(invalid_name(&name, span, "database"));
                     }
-                    valid.then_some(name)
+                    None
                 });
             }
             "rows" => match &argument.value {
@@ -251,14 +263,39 @@ impl Keys {
                     .help("name a struct with `#[derive(Columns)]` that is in scope here"),
                 ),
             },
-            unknown => diagnostics.push(
-                Diagnostic::new(
-                    Code::UnknownKey,
-                    argument.key_span,
-                    format!("unknown key `{unknown}` in `#[table(...)]`"),
-                )
-                .expected_one_of(unknown, SourceKeys::keys().chain(KEYS.iter().copied())),
-            ),
+            unknown => {
+                self.source.is_uncertain = true;
+                diagnostics.push(
+                    Diagnostic::new(
+                        Code::UnknownKey,
+                        argument.key_span,
+                        format!("unknown key `{unknown}` in `#[table(...)]`"),
+                    )
+                    .expected_one_of(unknown, SourceKeys::keys().chain(KEYS.iter().copied())),
+                );
+            }
+        }
+    }
+}
+
+/// Names may stand in quotes too, where they can hold anything.
+fn refuse_secret_names(
+    keys: &Keys,
+    inputs: &[String],
+    attribute: SpanRange,
+    diagnostics: &mut Diagnostics,
+) {
+    let partitions = keys
+        .partition_by
+        .iter()
+        .map(|(name, span, _)| (name, *span));
+    let columns = keys.sort_by.iter().chain(&keys.unique_by);
+    let columns = columns.map(|(name, span)| (name, *span));
+    let examples = keys.example.iter().map(|(name, span, _)| (name, *span));
+    let inputs = inputs.iter().map(|name| (name, attribute));
+    for (name, span) in partitions.chain(columns).chain(examples).chain(inputs) {
+        if let Some(secret) = crate::secret::find(name) {
+            diagnostics.push(arguments::secret_found("a name", span, secret));
         }
     }
 }
@@ -298,6 +335,15 @@ fn invalid_name(name: &str, span: SpanRange, what: &str) -> Diagnostic {
     .help("names have lower-case ASCII letters, digits and `_`, and start with a letter: they stand in SQL, in addresses and in file names")
 }
 
+fn reserved_name(name: &str, span: SpanRange, what: &str) -> Diagnostic {
+    Diagnostic::new(
+        Code::Name,
+        span,
+        format!("`{name}` can't be the name of a {what}: the site or SQL needs it for itself"),
+    )
+    .help("choose another name")
+}
+
 fn table_name(
     name: &Option<(String, SpanRange)>,
     ident: &syn::Ident,
@@ -312,12 +358,19 @@ fn table_name(
         ),
     };
     // A table page stands beside its database's `index.html`.
-    if !names::is_valid_table_name(&name) || name == "index" {
-        let mut diagnostic = invalid_name(&name, span, "table");
-        if from_item {
-            diagnostic = diagnostic.help("give it one: `#[table(name = \"...\", ...)]`");
-        }
-        diagnostics.push(diagnostic);
+    let wrong = if name == "index" {
+        Some(reserved_name(&name, span, "table"))
+    } else if names::is_valid_table_name(&name) {
+        None
+    } else {
+        Some(invalid_name(&name, span, "table"))
+    };
+    if let Some(diagnostic) = wrong {
+        diagnostics.push(if from_item {
+            diagnostic.help("the item may keep its name: `#[table(name = \"...\", ...)]`")
+        } else {
+            diagnostic
+        });
     }
     name
 }
@@ -426,7 +479,7 @@ fn string_list(
                 Lit::String(text) => {
                     if let Some(secret) = crate::secret::find(&text) {
                         diagnostics.push(arguments::secret_found(
-                            &argument.key,
+                            &format!("`{}`", argument.key),
                             spanned.span,
                             secret,
                         ));
@@ -706,7 +759,7 @@ fn check_types(
                         column.name
                     ),
                 )
-                .help(format!("write `{signed}`")),
+                .help(format!("write `{signed}` in place of `{unsigned}`")),
             );
         }
     }
@@ -750,13 +803,20 @@ fn check_sql(
             return Vec::new();
         }
         Err(SqlError::NotAQuery(found)) => {
+            let help = match found.as_str() {
+                "nothing" => "write what the view selects, or remove the table",
+                verb if verb.starts_with('`') => {
+                    "tables are read-only: a view can't change anything"
+                }
+                _ => "declare one table for each statement",
+            };
             diagnostics.push(
                 Diagnostic::new(
                     Code::SqlNotAQuery,
                     span,
-                    format!("a view is one `select`, {found}"),
+                    format!("a view is one `select`, found {found}"),
                 )
-                .help("tables are read-only: a view can't change anything"),
+                .help(help),
             );
             return Vec::new();
         }
@@ -827,7 +887,7 @@ fn example(
         if let Lit::String(text) = &spanned.literal
             && let Some(secret) = crate::secret::find(text)
         {
-            diagnostics.push(arguments::secret_found("example", spanned.span, secret));
+            diagnostics.push(arguments::secret_found("`example`", spanned.span, secret));
             continue;
         }
         let column = columns.iter().find(|column| column.name == *name);

@@ -23,20 +23,25 @@ pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream 
                 declare::table(arguments, attribute, declare::Item::Struct(&item));
             let errors = compile_errors(diagnostics);
             strip_column_attributes(&mut item);
-            if !errors.is_empty() {
-                return quote!(#item #errors);
-            }
             let ident = &item.ident;
             let json = json(&declaration);
-            let nested = nested(&declaration.columns);
-            quote! {
+            let (generics, arguments, bounds) = item.generics.split_for_impl();
+            // A broken table is a table too, or each of its users would be one more error.
+            let kept = quote! {
                 #item
 
                 #[allow(deprecated)]
-                impl ::neurolake::Table for #ident {
+                impl #generics ::neurolake::Table for #ident #arguments #bounds {
                     const MODULE: &'static str = ::core::module_path!();
                     const DECLARATION: &'static str = #json;
                 }
+            };
+            if !errors.is_empty() {
+                return quote!(#kept #errors);
+            }
+            let nested = nested(&declaration.columns);
+            quote! {
+                #kept
 
                 ::neurolake::__private::submit! {
                     ::neurolake::registry::Registration {
@@ -51,10 +56,12 @@ pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream 
             let (declaration, diagnostics) =
                 declare::table(arguments, attribute, declare::Item::Function(&item));
             let errors = compile_errors(diagnostics);
-            let kept = function(&item, &declaration.inputs);
             if !errors.is_empty() {
-                return quote!(#kept #errors);
+                // Without the engine nothing of the function would stay anyway.
+                let item = cfg!(feature = "engine").then_some(item);
+                return quote!(#item #errors);
             }
+            let kept = function(&item, &declaration.inputs);
             let json = json(&declaration);
             let nested = match &declaration.rows {
                 Some(path) => {
@@ -90,10 +97,20 @@ pub(crate) fn columns(tokens: TokenStream) -> TokenStream {
     };
     let (declaration, diagnostics) = declare::columns(&item);
     let errors = compile_errors(diagnostics);
-    if !errors.is_empty() {
-        return errors;
-    }
     let ident = &item.ident;
+    if !errors.is_empty() {
+        let (generics, arguments, bounds) = item.generics.split_for_impl();
+        return quote! {
+            #errors
+
+            #[allow(deprecated)]
+            impl #generics ::neurolake::Columns for #ident #arguments #bounds {
+                fn columns() -> ::std::vec::Vec<::neurolake::model::Column> {
+                    ::std::vec::Vec::new()
+                }
+            }
+        };
+    }
     let json = json(&declaration.columns);
     let nested = nested(&declaration.columns);
     quote! {
@@ -161,9 +178,12 @@ fn nested(columns: &[ColumnDeclaration]) -> TokenStream {
 fn strip_column_attributes(item: &mut ItemStruct) {
     if let Fields::Named(fields) = &mut item.fields {
         for field in &mut fields.named {
-            field
-                .attrs
-                .retain(|attribute| !attribute.path().is_ident("column"));
+            field.attrs.retain(|attribute| {
+                // One inside of `#[cfg_attr]` was refused already.
+                let is_conditional = attribute.path().is_ident("cfg_attr")
+                    && quote!(#attribute).to_string().contains("column");
+                !attribute.path().is_ident("column") && !is_conditional
+            });
         }
     }
 }

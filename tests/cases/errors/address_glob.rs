@@ -1,0 +1,5 @@
+use neurolake::prelude::*;
+
+/// Spikes of all channels.
+#[table(parquet = "s3://lake/raw/spikes/*.parquet")]
+pub struct Spikes;

@@ -1,0 +1,5 @@
+use neurolake::prelude::*;
+
+#[doc = concat!("Spikes", " of all channels.")]
+#[table(delta = "s3://lake/neural/spikes")]
+pub struct Spikes;

@@ -1,0 +1,7 @@
+use neurolake::prelude::*;
+
+/// Insertions of the robot.
+#[table(owner = "robotics")]
+pub async fn insertions(surgery_id: Option<i64>) -> Result<DataFrame> {
+    todo()
+}

@@ -1,0 +1,7 @@
+use neurolake::prelude::*;
+
+/// Spikes.
+pub struct Spikes;
+
+#[table(delta = "s3://lake/neural/spikes")]
+impl Spikes {}

@@ -1,0 +1,5 @@
+use neurolake::prelude::*;
+
+/// Tests that were run.
+#[table(delta = "s3://lake/neural/spikes")]
+pub struct Prüfungen;

@@ -1,0 +1,7 @@
+use neurolake::prelude::*;
+
+/// Spikes of all channels.
+#[table(delta = "s3://lake/neural/spikes")]
+pub struct Spikes {
+
+}

@@ -1,0 +1,8 @@
+use neurolake::prelude::*;
+
+/// Spikes of all channels.
+#[table(delta = "s3://lake/neural/spikes", partition_by(ts))]
+pub struct Spikes {
+    /// Device clock.
+    pub ts: Timestamp,
+}

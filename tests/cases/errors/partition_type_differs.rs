@@ -1,0 +1,10 @@
+use neurolake::prelude::*;
+
+/// Spikes of all channels.
+#[table(delta = "s3://lake/neural/spikes", partition_by(day: String))]
+pub struct Spikes {
+    /// Device clock.
+    pub ts: Timestamp,
+    /// Local day of the session.
+    pub day: Date,
+}

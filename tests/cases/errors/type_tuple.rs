@@ -1,0 +1,10 @@
+use neurolake::prelude::*;
+
+/// Spikes of all channels.
+#[table(delta = "s3://lake/neural/spikes")]
+pub struct Spikes {
+    /// Device clock.
+    pub ts: Timestamp,
+    /// Electrode position.
+    pub position: (f32, f32),
+}

@@ -1,0 +1,12 @@
+use neurolake::prelude::*;
+
+/// Spikes of all channels.
+#[table(delta = "s3://lake/neural/spikes")]
+pub struct Spikes {
+    /// Device clock.
+    pub ts: Timestamp,
+    /// Electrode.
+    pub channel: usize,
+    /// Session.
+    pub session: u128,
+}

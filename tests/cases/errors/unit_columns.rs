@@ -1,0 +1,5 @@
+use neurolake::prelude::*;
+
+/// A place.
+#[derive(Columns)]
+pub struct Place;

@@ -1,0 +1,4 @@
+//! The declaration language, through both of its front ends and the command that people run.
+
+mod cases;
+mod workspaces;

@@ -111,7 +111,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Build(arguments) => build::run(&arguments, &talk),
         Command::Serve(arguments) => serve::run(&arguments, &talk),
         Command::Check(arguments) => check::run(&arguments, &talk),
-        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments, &talk),
         Command::Search(arguments) => search::run(&arguments, &talk),
         Command::List(arguments) => list::run(&arguments, &talk),
         Command::Explain(arguments) => explain::run(&arguments),

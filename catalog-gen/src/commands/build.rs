@@ -4,33 +4,40 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use catalog_gen::diff::CatalogDiff;
 use catalog_gen::output;
-use catalog_gen::reader::Reading;
+use catalog_gen::reader::{Reader, Reading};
 use catalog_gen::reader::workspace::{self, Workspace};
 use catalog_gen::site::{Site, SiteOptions};
 use catalog_gen::snippets::Snippets;
 use neurolake_declare::diagnostic::Severity;
+use rayon::prelude::*;
 
 use super::check::count;
 use super::state::State;
-use super::{Failure, Outcome, Talk, load, read, read_options};
+use super::{Failure, Outcome, Talk, load, read_options};
 use crate::cli::{Build, Look};
 
 pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
-    let started = SystemTime::now();
     let clock = Instant::now();
     let commit = commit(arguments);
     let manifest = workspace::find_manifest(&read_options(&arguments.source))?;
     let key = key(arguments, commit.as_deref(), &manifest);
     let state_file = state_file(&manifest, &key);
+    State::prepare(&state_file);
+    let started = SystemTime::now();
     if let Some(summary) = State::unchanged(&state_file, &key) {
         talk.say(&format!("{summary}: nothing changed"));
         return Ok(Outcome::Done);
     }
-    let (reader, reading) = read(&arguments.source)?;
+    let mut timings = Timings::new(arguments.timings);
+    let mut reader = Reader::open(read_options(&arguments.source))?;
+    timings.phase("cargo");
+    let reading = reader.read(false);
+    timings.phase("read");
     let workspace = reader.workspace();
     let out = match (&arguments.out, &workspace.settings.out) {
         (Some(out), _) => out.clone(),
@@ -63,19 +70,33 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
         changes,
     };
     let site = Site::new(&reading.catalog, options, &snippets)?;
+    timings.phase("site");
     let paths = site.paths();
+    if look.templates.is_some() || look.snippets.is_some() {
+        // Templates of others may fail on any page: better before the first is written.
+        paths.par_iter().try_for_each(|path| site.render(path).map(drop))?;
+        timings.phase("try templates");
+    }
     let progress = Progress::new(talk, paths.len());
     let written = output::write(
         &out,
         &paths,
-        |path| -> Result<Vec<u8>, Failure> { Ok(site.render(path)?.unwrap_or_default()) },
+        |path| -> Result<Vec<u8>, Failure> {
+            let clock = Instant::now();
+            let bytes = site.render(path)?.unwrap_or_default();
+            timings.rendered(path, clock.elapsed());
+            Ok(bytes)
+        },
         |done| progress.show(done),
     );
     progress.end();
     let written = written?;
+    timings.phase("write");
     let committed = workspace.settings.catalog_json.as_ref();
     let committed = committed.map(|file| workspace.root.join(file));
-    if let Some(file) = &committed {
+    if let Some(file) = &committed
+        && reading.is_good()
+    {
         output::write_if_changed(file, reading.catalog.to_json().as_bytes())?;
     }
     let summary = format!(
@@ -98,6 +119,8 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
             state.save(&state_file);
         }
     }
+    timings.phase("state");
+    timings.show(talk);
     Ok(if reading.is_good() {
         Outcome::Done
     } else {
@@ -168,12 +191,81 @@ fn inputs(
         .collect();
     inputs.extend(folders);
     inputs.extend(workspace.manifests.iter().cloned());
+    // `members = ["lakes/*"]` takes in what comes into that folder.
+    let homes = workspace.manifests.iter().filter_map(|manifest| manifest.ancestors().nth(2));
+    inputs.extend(homes.filter(|home| home.starts_with(&workspace.root)).map(Path::to_owned));
     inputs.extend(arguments.since.clone());
     for folder in [&look.templates, &look.snippets].into_iter().flatten() {
         let files = walkdir::WalkDir::new(folder).into_iter().flatten();
         inputs.extend(files.map(walkdir::DirEntry::into_path));
     }
     inputs
+}
+
+/// How long phases took, for the benchmark: wall and processor time of all threads.
+struct Timings {
+    is_on: bool,
+    last: (Instant, Duration),
+    lines: Vec<String>,
+    /// Within the writing, summed over threads.
+    pages: AtomicU64,
+    index: AtomicU64,
+}
+
+impl Timings {
+    fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            last: (Instant::now(), processor_time()),
+            lines: Vec::new(),
+            pages: AtomicU64::new(0),
+            index: AtomicU64::new(0),
+        }
+    }
+
+    fn phase(&mut self, name: &str) {
+        if !self.is_on {
+            return;
+        }
+        let now = (Instant::now(), processor_time());
+        self.lines.push(format!(
+            "timing: {name}: {:.0} ms wall, {:.0} ms of processor time",
+            (now.0 - self.last.0).as_secs_f64() * 1e3,
+            now.1.saturating_sub(self.last.1).as_secs_f64() * 1e3,
+        ));
+        self.last = now;
+    }
+
+    fn rendered(&self, path: &str, took: Duration) {
+        let sum = if path.starts_with("assets/search-") {
+            &self.index
+        } else {
+            &self.pages
+        };
+        sum.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn show(&self, talk: &Talk) {
+        for line in &self.lines {
+            talk.say(line);
+        }
+        if self.is_on {
+            for (name, sum) in [("pages", &self.pages), ("index", &self.index)] {
+                let ms = sum.load(Ordering::Relaxed) / 1000;
+                talk.say(&format!("timing: of writing, {name}: {ms} ms over all threads"));
+            }
+        }
+    }
+}
+
+/// Of all threads so far; zero where the system doesn't tell.
+fn processor_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 /// The path as a person would write it from here.

@@ -57,11 +57,16 @@ impl State {
         is_same.then_some(state.summary)
     }
 
-    /// Writes the state. A state that can't be written only costs time.
-    pub(crate) fn save(&self, file: &Path) {
+    /// Makes the folder before a build starts: afterwards it would look like a change of the
+    /// workspace's folder.
+    pub(crate) fn prepare(file: &Path) {
         if let Some(folder) = file.parent() {
             let _ = fs::create_dir_all(folder);
         }
+    }
+
+    /// Writes the state. A state that can't be written only costs time.
+    pub(crate) fn save(&self, file: &Path) {
         if let Ok(json) = serde_json::to_vec(self) {
             let _ = fs::write(file, json);
         }

@@ -22,13 +22,12 @@ use super::{Failure, Outcome, Talk, load, read_options};
 use crate::cli::{Build, Look};
 
 pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
+    let started = SystemTime::now();
     let clock = Instant::now();
     let commit = commit(arguments);
     let manifest = workspace::find_manifest(&read_options(&arguments.source))?;
     let key = key(arguments, commit.as_deref(), &manifest);
     let state_file = state_file(&manifest, &key);
-    State::prepare(&state_file);
-    let started = SystemTime::now();
     if let Some(summary) = State::unchanged(&state_file, &key) {
         talk.say(&format!("{summary}: nothing changed"));
         return Ok(Outcome::Done);
@@ -115,7 +114,14 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     if reading.findings.iter().all(|finding| finding.severity == Severity::Note) {
         let outputs = paths.iter().map(|path| out.join(path)).chain(committed);
         let inputs = inputs(arguments, workspace, &reading, &look);
-        if let Some(state) = State::take(key, summary, started, inputs, outputs) {
+        let homes: BTreeSet<PathBuf> = workspace
+            .manifests
+            .iter()
+            .filter_map(|manifest| manifest.ancestors().nth(2))
+            .filter(|home| home.starts_with(&workspace.root))
+            .map(Path::to_owned)
+            .collect();
+        if let Some(state) = State::take(key, summary, started, inputs, outputs, homes) {
             state.save(&state_file);
         }
     }
@@ -191,9 +197,6 @@ fn inputs(
         .collect();
     inputs.extend(folders);
     inputs.extend(workspace.manifests.iter().cloned());
-    // `members = ["lakes/*"]` takes in what comes into that folder.
-    let homes = workspace.manifests.iter().filter_map(|manifest| manifest.ancestors().nth(2));
-    inputs.extend(homes.filter(|home| home.starts_with(&workspace.root)).map(Path::to_owned));
     inputs.extend(arguments.since.clone());
     for folder in [&look.templates, &look.snippets].into_iter().flatten() {
         let files = walkdir::WalkDir::new(folder).into_iter().flatten();

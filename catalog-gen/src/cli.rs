@@ -15,8 +15,8 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
     propagate_version = true,
     after_help = "Exit codes:
   0  done
-  1  the declarations are not in order: `build` and `check` found errors, `diff --deny` found what
-     it denies, `search` found nothing
+  1  something is not in order: `build`, `check` or `diff` found errors in the declarations,
+     `diff --deny` found what it denies, `search` found nothing
   2  the command could not run: wrong arguments, no workspace, a file that can't be read or written"
 )]
 pub(crate) struct Cli {
@@ -126,8 +126,13 @@ pub(crate) struct Build {
     #[arg(long, value_name = "FILE")]
     pub(crate) since: Option<PathBuf>,
     /// Make the site of the good tables although others have errors; the exit code stays 1.
+    ///
+    /// The committed `catalog.json` is left alone then.
     #[arg(long)]
     pub(crate) keep_going: bool,
+    /// Say how long each phase took.
+    #[arg(long, hide = true)]
+    pub(crate) timings: bool,
     /// How findings are shown.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = MessageFormat::Human)]
     pub(crate) message_format: MessageFormat,

@@ -51,6 +51,8 @@ pub(crate) enum Failure {
     Load { path: PathBuf, error: LoadError },
     #[error("can't listen on {address}: {error}")]
     Listen { address: String, error: String },
+    #[error("can't take any more connections: {0}")]
+    Accept(io::Error),
     #[error("can't watch for changes: {0}")]
     Watch(#[from] notify::Error),
     #[error("unknown {what} `{name}`")]
@@ -59,6 +61,8 @@ pub(crate) enum Failure {
         name: String,
         near: Option<String>,
     },
+    #[error("can't write to standard output: {0}")]
+    Print(io::Error),
     /// The reader of our output went away, as `head` does.
     #[error("standard output was closed")]
     Closed,
@@ -107,7 +111,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Build(arguments) => build::run(&arguments, &talk),
         Command::Serve(arguments) => serve::run(&arguments, &talk),
         Command::Check(arguments) => check::run(&arguments, &talk),
-        Command::Diff(arguments) => diff::run(&arguments),
+        Command::Diff(arguments) => diff::run(&arguments, &talk),
         Command::Search(arguments) => search::run(&arguments, &talk),
         Command::List(arguments) => list::run(&arguments, &talk),
         Command::Explain(arguments) => explain::run(&arguments),
@@ -206,7 +210,10 @@ impl Talk {
 
 /// A line of data.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    writeln!(io::stdout(), "{text}").map_err(|_| Failure::Closed)
+    writeln!(io::stdout(), "{text}").map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Closed,
+        _ => Failure::Print(error),
+    })
 }
 
 pub(crate) fn read_options(source: &Source) -> ReadOptions {

@@ -68,7 +68,8 @@ pub fn check(folder: &Path) -> Result<(), OutputError> {
 /// gone. `render` gives the bytes of a path; `progress` gets the number of files done.
 ///
 /// # Errors
-/// The first error of `render` or of the file system; the manifest then stays as it was.
+/// The first error of `render` or of the file system. The folder stays ours then, and the next run
+/// completes it.
 pub fn write<E: From<OutputError> + Send>(
     folder: &Path,
     paths: &[String],
@@ -83,6 +84,9 @@ pub fn write<E: From<OutputError> + Send>(
     for path in folders {
         fs::create_dir_all(&path).map_err(|error| OutputError::Io { path, error })?;
     }
+    // Whoever is interrupted leaves files behind that the next run must know as its own.
+    let old = fs::read_to_string(folder.join(MANIFEST)).unwrap_or_default();
+    write_manifest(folder, paths.iter().map(String::as_str).chain(old.lines()))?;
     let written = AtomicUsize::new(0);
     let done = AtomicUsize::new(0);
     paths.par_iter().try_for_each(|path| -> Result<(), E> {
@@ -93,10 +97,8 @@ pub fn write<E: From<OutputError> + Send>(
         progress(done.fetch_add(1, Ordering::Relaxed) + 1);
         Ok(())
     })?;
-    let removed = remove_stale(folder, paths)?;
-    let mut manifest = paths.to_vec();
-    manifest.sort();
-    write_if_changed(&folder.join(MANIFEST), (manifest.join("\n") + "\n").as_bytes())?;
+    let removed = remove_stale(folder, paths, &old)?;
+    write_manifest(folder, paths.iter().map(String::as_str))?;
     let written = written.into_inner();
     Ok(Written {
         written,
@@ -122,10 +124,16 @@ pub fn write_if_changed(path: &Path, bytes: &[u8]) -> Result<bool, OutputError> 
     Ok(true)
 }
 
-fn remove_stale(folder: &Path, paths: &[String]) -> Result<usize, OutputError> {
-    let Ok(manifest) = fs::read_to_string(folder.join(MANIFEST)) else {
-        return Ok(0);
-    };
+fn write_manifest<'a>(
+    folder: &Path,
+    paths: impl Iterator<Item = &'a str>,
+) -> Result<bool, OutputError> {
+    let paths: BTreeSet<&str> = paths.filter(|path| !path.is_empty()).collect();
+    let lines: Vec<&str> = paths.into_iter().collect();
+    write_if_changed(&folder.join(MANIFEST), (lines.join("\n") + "\n").as_bytes())
+}
+
+fn remove_stale(folder: &Path, paths: &[String], manifest: &str) -> Result<usize, OutputError> {
     let current: BTreeSet<&str> = paths.iter().map(String::as_str).collect();
     let mut removed = 0;
     let mut folders = BTreeSet::new();
@@ -185,6 +193,21 @@ mod tests {
         assert!(matches!(check(folder.path()), Err(OutputError::NotOurs(_))));
         let file = folder.path().join("thesis.tex");
         assert!(matches!(check(&file), Err(OutputError::NotAFolder(_))));
+    }
+
+    #[test]
+    fn completes_what_was_interrupted() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let site = folder.path().join("site");
+        put(&site, &[("old.html", "1")]);
+        let paths = ["a.html", "b.html"].map(str::to_owned);
+        let render = |path: &str| match path {
+            "a.html" => Ok(b"2".to_vec()),
+            _ => Err(OutputError::NotAFolder(PathBuf::new())),
+        };
+        write(&site, &paths, render, |_| {}).expect_err("`b.html` can't be rendered");
+        let rest = put(&site, &[("b.html", "3")]);
+        assert_eq!((rest.written, rest.removed), (1, 2), "neither `a` nor `old` is left");
     }
 
     #[test]

@@ -4,19 +4,21 @@ use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use catalog_gen::diff::CatalogDiff;
 use catalog_gen::output;
-use catalog_gen::reader::Reading;
+use catalog_gen::reader::{Reader, Reading};
 use catalog_gen::reader::workspace::{self, Workspace};
 use catalog_gen::site::{Site, SiteOptions};
 use catalog_gen::snippets::Snippets;
 use neurolake_declare::diagnostic::Severity;
+use rayon::prelude::*;
 
 use super::check::count;
 use super::state::State;
-use super::{Failure, Outcome, Talk, load, read, read_options};
+use super::{Failure, Outcome, Talk, load, read_options};
 use crate::cli::{Build, Look};
 
 pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
@@ -30,7 +32,11 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
         talk.say(&format!("{summary}: nothing changed"));
         return Ok(Outcome::Done);
     }
-    let (reader, reading) = read(&arguments.source)?;
+    let mut timings = Timings::new(arguments.timings);
+    let mut reader = Reader::open(read_options(&arguments.source))?;
+    timings.phase("cargo");
+    let reading = reader.read(false);
+    timings.phase("read");
     let workspace = reader.workspace();
     let out = match (&arguments.out, &workspace.settings.out) {
         (Some(out), _) => out.clone(),
@@ -63,19 +69,33 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
         changes,
     };
     let site = Site::new(&reading.catalog, options, &snippets)?;
+    timings.phase("site");
     let paths = site.paths();
+    if look.templates.is_some() || look.snippets.is_some() {
+        // Templates of others may fail on any page: better before the first is written.
+        paths.par_iter().try_for_each(|path| site.render(path).map(drop))?;
+        timings.phase("try templates");
+    }
     let progress = Progress::new(talk, paths.len());
     let written = output::write(
         &out,
         &paths,
-        |path| -> Result<Vec<u8>, Failure> { Ok(site.render(path)?.unwrap_or_default()) },
+        |path| -> Result<Vec<u8>, Failure> {
+            let clock = Instant::now();
+            let bytes = site.render(path)?.unwrap_or_default();
+            timings.rendered(path, clock.elapsed());
+            Ok(bytes)
+        },
         |done| progress.show(done),
     );
     progress.end();
     let written = written?;
+    timings.phase("write");
     let committed = workspace.settings.catalog_json.as_ref();
     let committed = committed.map(|file| workspace.root.join(file));
-    if let Some(file) = &committed {
+    if let Some(file) = &committed
+        && reading.is_good()
+    {
         output::write_if_changed(file, reading.catalog.to_json().as_bytes())?;
     }
     let summary = format!(
@@ -94,10 +114,19 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     if reading.findings.iter().all(|finding| finding.severity == Severity::Note) {
         let outputs = paths.iter().map(|path| out.join(path)).chain(committed);
         let inputs = inputs(arguments, workspace, &reading, &look);
-        if let Some(state) = State::take(key, summary, started, inputs, outputs) {
+        let homes: BTreeSet<PathBuf> = workspace
+            .manifests
+            .iter()
+            .filter_map(|manifest| manifest.ancestors().nth(2))
+            .filter(|home| home.starts_with(&workspace.root))
+            .map(Path::to_owned)
+            .collect();
+        if let Some(state) = State::take(key, summary, started, inputs, outputs, homes) {
             state.save(&state_file);
         }
     }
+    timings.phase("state");
+    timings.show(talk);
     Ok(if reading.is_good() {
         Outcome::Done
     } else {
@@ -174,6 +203,72 @@ fn inputs(
         inputs.extend(files.map(walkdir::DirEntry::into_path));
     }
     inputs
+}
+
+/// How long phases took, for the benchmark: wall and processor time of all threads.
+struct Timings {
+    is_on: bool,
+    last: (Instant, Duration),
+    lines: Vec<String>,
+    /// Within the writing, summed over threads.
+    pages: AtomicU64,
+    index: AtomicU64,
+}
+
+impl Timings {
+    fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            last: (Instant::now(), processor_time()),
+            lines: Vec::new(),
+            pages: AtomicU64::new(0),
+            index: AtomicU64::new(0),
+        }
+    }
+
+    fn phase(&mut self, name: &str) {
+        if !self.is_on {
+            return;
+        }
+        let now = (Instant::now(), processor_time());
+        self.lines.push(format!(
+            "timing: {name}: {:.0} ms wall, {:.0} ms of processor time",
+            (now.0 - self.last.0).as_secs_f64() * 1e3,
+            now.1.saturating_sub(self.last.1).as_secs_f64() * 1e3,
+        ));
+        self.last = now;
+    }
+
+    fn rendered(&self, path: &str, took: Duration) {
+        let sum = if path.starts_with("assets/search-") {
+            &self.index
+        } else {
+            &self.pages
+        };
+        sum.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn show(&self, talk: &Talk) {
+        for line in &self.lines {
+            talk.say(line);
+        }
+        if self.is_on {
+            for (name, sum) in [("pages", &self.pages), ("index", &self.index)] {
+                let ms = sum.load(Ordering::Relaxed) / 1000;
+                talk.say(&format!("timing: of writing, {name}: {ms} ms over all threads"));
+            }
+        }
+    }
+}
+
+/// Of all threads so far; zero where the system doesn't tell.
+fn processor_time() -> Duration {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanoseconds = threads.filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanoseconds.sum())
 }
 
 /// The path as a person would write it from here.

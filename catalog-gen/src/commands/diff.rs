@@ -2,14 +2,24 @@
 
 use catalog_gen::diff::CatalogDiff;
 
-use super::{Failure, Outcome, load, print, read};
-use crate::cli::{Deny, Diff, DiffFormat};
+use neurolake_declare::diagnostic::Severity;
 
-pub(crate) fn run(arguments: &Diff) -> Result<Outcome, Failure> {
+use super::{Failure, Outcome, Talk, load, print, read};
+use crate::cli::{Deny, Diff, DiffFormat, MessageFormat};
+
+pub(crate) fn run(arguments: &Diff, talk: &Talk) -> Result<Outcome, Failure> {
     let old = load(&arguments.old)?;
-    let new = match &arguments.new {
-        Some(new) => load(new)?,
-        None => read(&arguments.source)?.1.catalog,
+    let new = if let Some(new) = &arguments.new {
+        load(new)?
+    } else {
+        let (reader, reading) = read(&arguments.source)?;
+        let root = &reader.workspace().root;
+        talk.findings(&reading.findings, root, MessageFormat::Human, Severity::Error)?;
+        if !reading.is_good() {
+            // Tables with errors would be taken for removed ones.
+            return Ok(Outcome::NotInOrder);
+        }
+        reading.catalog
     };
     let diff = CatalogDiff::new(&old, &new);
     match arguments.format {

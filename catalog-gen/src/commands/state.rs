@@ -15,6 +15,8 @@ pub(crate) struct State {
     key: String,
     summary: String,
     stamps: Vec<(PathBuf, u64, u128)>,
+    /// Folders with the packages in them: `members = ["lakes/*"]` takes in what comes there.
+    homes: Vec<(PathBuf, Vec<PathBuf>)>,
 }
 
 impl State {
@@ -26,6 +28,7 @@ impl State {
         started: SystemTime,
         inputs: impl IntoIterator<Item = PathBuf>,
         outputs: impl IntoIterator<Item = PathBuf>,
+        homes: impl IntoIterator<Item = PathBuf>,
     ) -> Option<Self> {
         let started = started.duration_since(UNIX_EPOCH).ok()?.as_nanos();
         let mut stamps = Vec::new();
@@ -40,10 +43,16 @@ impl State {
             let (length, changed) = stamp(&path)?;
             stamps.push((path, length, changed));
         }
+        let homes = homes.into_iter().map(|home| {
+            let packages = packages(&home);
+            (home, packages)
+        });
+        let homes = homes.collect();
         Some(Self {
             key,
             summary,
             stamps,
+            homes,
         })
     }
 
@@ -53,7 +62,8 @@ impl State {
         let is_same = state.key == key
             && state.stamps.iter().all(|(path, length, changed)| {
                 stamp(path).is_some_and(|now| now == (*length, *changed))
-            });
+            })
+            && state.homes.iter().all(|(home, known)| packages(home) == *known);
         is_same.then_some(state.summary)
     }
 
@@ -66,6 +76,15 @@ impl State {
             let _ = fs::write(file, json);
         }
     }
+}
+
+/// Folders in a folder that hold a manifest.
+fn packages(home: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(home).into_iter().flatten().flatten();
+    let folders = entries.map(|entry| entry.path());
+    let mut packages: Vec<PathBuf> = folders.filter(|path| path.join("Cargo.toml").is_file()).collect();
+    packages.sort();
+    packages
 }
 
 fn stamp(path: &Path) -> Option<(u64, u128)> {

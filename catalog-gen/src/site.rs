@@ -18,6 +18,7 @@ mod twin;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{fs, io};
 
 use neurolake_model::Catalog;
@@ -26,7 +27,7 @@ use tera::Tera;
 use self::atlas::{Atlas, TableId};
 use crate::diff::CatalogDiff;
 use crate::search::SearchIndex;
-use crate::snippets::Snippets;
+use crate::snippets::{SnippetError, Snippets};
 
 /// Script that pages ask for when [`SiteOptions::live`] is set; `serve` answers it.
 pub const LIVE_SCRIPT: &str = "assets/live.js";
@@ -80,6 +81,9 @@ pub enum SiteError {
     /// A template is malformed or failed.
     #[error("template error")]
     Template(#[from] tera::Error),
+    /// A snippet failed.
+    #[error(transparent)]
+    Snippets(#[from] SnippetError),
     /// A template of the user could not be read.
     #[error("cannot read template `{}`", path.display())]
     ReadTemplate {
@@ -105,6 +109,8 @@ pub struct Site<'a> {
     options: SiteOptions,
     tera: Tera,
     files: BTreeMap<String, File>,
+    /// Two files are made from it, and none if nobody asks for them.
+    search: OnceLock<SearchIndex>,
 }
 
 /// What a path answers with.
@@ -153,6 +159,7 @@ impl<'a> Site<'a> {
             snippets,
             options,
             tera,
+            search: OnceLock::new(),
         };
         site.files = site.list();
         site.set_globals();
@@ -230,6 +237,11 @@ impl<'a> Site<'a> {
         files
     }
 
+    fn search_index(&self) -> &SearchIndex {
+        self.search
+            .get_or_init(|| SearchIndex::build(self.atlas.catalog))
+    }
+
     fn content(&self, file: File) -> Result<Vec<u8>, SiteError> {
         let page = match file {
             File::Home { page } => self.home(page)?,
@@ -239,7 +251,7 @@ impl<'a> Site<'a> {
             File::TableJson(id) => return Ok(twin::json(&self.atlas, id)),
             File::TableMarkdown(id) => {
                 let (database, table) = self.atlas.tables[id];
-                let snippets = self.snippets.render(self.atlas.catalog, database, table);
+                let snippets = self.snippets.render(self.atlas.catalog, database, table)?;
                 twin::markdown(&self.atlas, id, &snippets)
             }
             File::Facet { group, index, page } => self.facet(group, index, page)?,
@@ -253,8 +265,8 @@ impl<'a> Site<'a> {
             File::Css => CSS.to_owned(),
             File::Js => JS.to_owned(),
             File::SearchJs => SEARCH_JS.to_owned(),
-            File::SearchIndex => SearchIndex::build(self.atlas.catalog).to_js(),
-            File::SearchText => SearchIndex::build(self.atlas.catalog).text_js(),
+            File::SearchIndex => self.search_index().to_js(),
+            File::SearchText => self.search_index().text_js(),
             File::Icon => ICON.to_owned(),
         };
         Ok(page.into_bytes())

@@ -12,8 +12,8 @@ use super::schema::column_count;
 
 /// Databases named in the navigation.
 const NEAR_DATABASES: usize = 12;
-/// Tables named in the navigation. Half of a page's bytes would be names with 100 of them.
-const NEAR_TABLES: usize = 40;
+/// Tables named in the navigation. With 100 of them half of a page's bytes would be names.
+const NEAR_TABLES: usize = 24;
 
 /// Rows of a listing with summary, kind, owner, freshness and width.
 pub(crate) fn table_rows(
@@ -101,11 +101,12 @@ pub(crate) fn freshness(text: &str) -> String {
     format!("≤ {} {}", escaped(number), escaped(unit)).trim_end().to_owned()
 }
 
+/// The word is for narrow screens, where the listing has no heading.
 fn columns(table: &Table) -> String {
     match column_count(table) {
         0 => String::new(),
-        1 => "1 column".to_owned(),
-        count => format!("{count} columns"),
+        1 => "1<span> column</span>".to_owned(),
+        count => format!("{count}<span> columns</span>"),
     }
 }
 

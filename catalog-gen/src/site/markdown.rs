@@ -36,15 +36,16 @@ fn is_plain(text: &str) -> bool {
     text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && !text.bytes().any(special)
 }
 
-/// Renders a text. Its headings start at level `heading + 1`. Raw HTML is dropped; a picture becomes
-/// a link, because a page makes no request to other hosts.
-pub(crate) fn to_html(text: &str, heading: u8, place: Place<'_>) -> String {
+/// Renders a text. Its headings start at level `top` and skip none, whatever the author began with;
+/// with 0 they become bold paragraphs. Raw HTML is dropped; a picture becomes a link, because a page
+/// makes no request to other hosts.
+pub(crate) fn to_html(text: &str, top: usize, place: Place<'_>) -> String {
     let mut out = String::with_capacity(text.len() * 5 / 4 + 16);
     if is_plain(text) {
         let _ = write!(out, "<p>{}</p>\n", escaped(text));
         return out;
     }
-    html::push_html(&mut out, events(text, heading, place).into_iter());
+    html::push_html(&mut out, events(text, top, place).into_iter());
     out
 }
 
@@ -53,7 +54,7 @@ pub(crate) fn to_inline_html(text: &str, place: Place<'_>) -> String {
     if is_plain(text) {
         return escaped(text);
     }
-    let out = to_html(text, 4, place);
+    let out = to_html(text, 0, place);
     let inner = out
         .strip_prefix("<p>")
         .and_then(|rest| rest.trim_end().strip_suffix("</p>"))
@@ -64,10 +65,11 @@ pub(crate) fn to_inline_html(text: &str, place: Place<'_>) -> String {
     }
 }
 
-fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
+fn events<'t>(text: &'t str, top: usize, place: Place<'_>) -> Vec<Event<'t>> {
     let mut events = Vec::new();
     // Whether each open link or picture is shown as a link.
     let mut links: Vec<bool> = Vec::new();
+    let mut headings = Headings::below(top);
     let mut html_blocks = 0_u32;
     for event in Parser::new_ext(text, options()) {
         match event {
@@ -75,14 +77,12 @@ fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
             Event::Start(Tag::HtmlBlock) => html_blocks += 1,
             Event::End(TagEnd::HtmlBlock) => html_blocks -= 1,
             _ if html_blocks > 0 => {}
-            Event::Start(Tag::Heading { level, .. }) => events.push(Event::Start(Tag::Heading {
-                level: demoted(level, heading),
-                id: None,
-                classes: Vec::new(),
-                attrs: Vec::new(),
-            })),
-            Event::End(TagEnd::Heading(level)) => {
-                events.push(Event::End(TagEnd::Heading(demoted(level, heading))));
+            Event::Start(Tag::Heading { level, .. }) => {
+                let level = headings.enter(level);
+                events.push(Event::Html(format!("<{level}>").into()));
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                events.push(Event::Html(format!("</{}>\n", headings.last()).into()));
             }
             Event::Start(
                 Tag::Link {
@@ -136,9 +136,35 @@ fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
     events
 }
 
-fn demoted(level: HeadingLevel, by: u8) -> HeadingLevel {
-    let level = (level as usize + usize::from(by)).min(6);
-    HeadingLevel::try_from(level).unwrap_or(HeadingLevel::H6)
+/// Keeps the outline of a page valid: levels of the author's headings into levels of the page.
+struct Headings {
+    top: usize,
+    /// Author's levels of the headings that are open, outermost first.
+    open: Vec<HeadingLevel>,
+}
+
+impl Headings {
+    fn below(top: usize) -> Self {
+        Self {
+            top,
+            open: Vec::new(),
+        }
+    }
+
+    fn enter(&mut self, level: HeadingLevel) -> &'static str {
+        self.open.retain(|open| *open < level);
+        self.open.push(level);
+        self.last()
+    }
+
+    /// Element of the heading entered last.
+    fn last(&self) -> &'static str {
+        const ELEMENTS: [&str; 5] = ["h2", "h3", "h4", "h5", "h6"];
+        if self.top == 0 {
+            return "p";
+        }
+        ELEMENTS[(self.top - 2 + self.open.len().saturating_sub(1)).min(4)]
+    }
 }
 
 /// Where a link of a text leads; `None` where it must not lead anywhere.
@@ -307,8 +333,11 @@ mod tests {
     }
 
     #[test]
-    fn headings_stay_below_those_of_the_page() {
-        assert_eq!(html("# A\n\n##### B"), "<h3>A</h3>\n<h6>B</h6>\n");
+    fn headings_stay_below_those_of_the_page_and_skip_no_level() {
+        assert_eq!(
+            html("## A\n\n##### B\n\n### C\n\n# D"),
+            "<h2>A</h2>\n<h3>B</h3>\n<h3>C</h3>\n<h2>D</h2>\n"
+        );
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(crate) fn json(atlas: &Atlas<'_>, id: TableId) -> Vec<u8> {
         catalog: &atlas.catalog.name,
         database: &database.name,
         table,
-        outputs: atlas.readers(&database.name, &table.name),
+        outputs: &atlas.readers[id],
     };
     let mut json = serde_json::to_vec_pretty(&document).expect("a table holds only JSON values");
     json.push(b'\n');
@@ -96,7 +96,7 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
         let _ = write!(out, "\n## Query\n\n{fence}sql\n{}\n{fence}\n", query.trim_end());
     }
     neighbours(&mut out, atlas, "Reads from", &table.inputs);
-    neighbours(&mut out, atlas, "Read by", atlas.readers(&database.name, &table.name));
+    neighbours(&mut out, atlas, "Read by", &atlas.readers[id]);
     out
 }
 

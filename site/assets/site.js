@@ -268,6 +268,10 @@
   const input = $("#q");
   const results = $("#hits");
   const form = input?.form;
+  if (input) {
+    input.spellcheck = false;
+    input.autocapitalize = "off";
+  }
   if (form) form.append(make("kbd", { textContent: "/", "aria-hidden": "true" }));
 
   if (form && !results) {

@@ -222,21 +222,22 @@ impl<'a> Group<'a> {
 
 fn slugged(groups: BTreeMap<&str, Vec<TableId>>) -> Vec<Facet<'_>> {
     let mut taken = BTreeSet::new();
-    groups
-        .into_iter()
-        .map(|(label, tables)| {
-            let base = slug(label);
-            let slug = std::iter::once(base.clone())
-                .chain((2_u32..).map(|n| format!("{base}-{n}")))
-                .find(|slug| taken.insert(slug.clone()))
-                .expect("numbers don't run out");
-            Facet {
-                label,
-                slug,
-                tables,
-            }
-        })
-        .collect()
+    let mut facets = Vec::with_capacity(groups.len());
+    for (label, tables) in groups {
+        let base = slug(label);
+        let mut slug = base.clone();
+        let mut number = 1;
+        while !taken.insert(slug.clone()) {
+            number += 1;
+            slug = format!("{base}-{number}");
+        }
+        facets.push(Facet {
+            label,
+            slug,
+            tables,
+        });
+    }
+    facets
 }
 
 fn slug(label: &str) -> String {

@@ -90,10 +90,10 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_attribute() {
+        assert_eq!(escaped(r#"a"b'c<d>&e"#), "a&quot;b&#39;c&lt;d&gt;&amp;e");
         assert_eq!(
-            escaped(r#"a"b'c<d>&e"#),
-            "a&quot;b&#39;c&lt;d&gt;&amp;e"
+            percent_encoded("reported on/é'"),
+            "reported%20on%2F%C3%A9%27"
         );
-        assert_eq!(percent_encoded("reported on/é'"), "reported%20on%2F%C3%A9%27");
     }
 }

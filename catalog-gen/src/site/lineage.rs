@@ -12,6 +12,7 @@ use super::markdown::Tables as _;
 /// Boxes on each side.
 const MOST: usize = 14;
 const WIDTH: usize = 720;
+/// Size of a box; `site.css` says it again for all boxes at once.
 const BOX: usize = 204;
 const HEIGHT: usize = 30;
 const STEP: usize = 38;
@@ -45,7 +46,7 @@ pub(crate) fn draw(
             let (from, to) = if side == 0 {
                 ((BOX, center), ((WIDTH - BOX) / 2, middle))
             } else {
-                (((WIDTH + BOX) / 2, middle), (side, center))
+                ((usize::midpoint(WIDTH, BOX), middle), (side, center))
             };
             let bend = usize::midpoint(from.0, to.0);
             let _ = write!(
@@ -111,12 +112,16 @@ fn node(out: &mut String, x: usize, y: usize, label: &str, class: &str) {
     }
     let _ = write!(
         out,
-        r#"<rect x="{x}" y="{y}" width="{BOX}" height="{HEIGHT}" rx="6"/><text x="{}" y="{}">"#,
+        r#"<rect x="{x}" y="{y}"/><text x="{}" y="{}">"#,
         x + BOX / 2,
         y + HEIGHT / 2 + 4
     );
     escape(out, label);
-    out.push_str(if class.is_empty() { "</text>" } else { "</text></g>" });
+    out.push_str(if class.is_empty() {
+        "</text>"
+    } else {
+        "</text></g>"
+    });
 }
 
 fn shortened(name: &str) -> String {

@@ -1,5 +1,7 @@
 //! What templates see: one struct for each kind of page.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
 use tera::Context;
 
@@ -11,7 +13,8 @@ use super::listing::{freshness, kind, navigation, short_rows, table_rows};
 use super::markdown::{Place, Tables as _, summary_html, summary_text, to_html, to_inline_html};
 use super::schema::{column_count, partition_path, schema};
 use super::twin::location;
-use crate::diff::Change;
+use crate::diff::Detail;
+use crate::snippets::Snippet;
 
 use super::{CSS, HOME_DATABASES, JS, LIVE_SCRIPT, PAGE_ROWS, Site, SiteError, page_path};
 
@@ -44,7 +47,7 @@ struct Link {
 }
 
 #[derive(Serialize)]
-struct Count {
+struct CountedLink {
     text: String,
     href: String,
     count: usize,
@@ -73,7 +76,7 @@ struct Home<'a> {
 #[derive(Serialize)]
 struct HomeFacets {
     title: &'static str,
-    values: Vec<Count>,
+    values: Vec<CountedLink>,
     more: usize,
 }
 
@@ -102,14 +105,14 @@ struct Listing {
 #[derive(Serialize)]
 struct Browse {
     groups: Vec<BrowseGroup>,
-    databases: Vec<Count>,
+    databases: Vec<CountedLink>,
 }
 
 #[derive(Serialize)]
 struct BrowseGroup {
     title: &'static str,
     id: &'static str,
-    values: Vec<Count>,
+    values: Vec<CountedLink>,
 }
 
 #[derive(Serialize)]
@@ -127,7 +130,15 @@ struct ChangedTable<'a> {
     /// Of a table, of a database, or empty for the catalog.
     name: &'a str,
     href: Option<String>,
-    changes: Vec<&'a Change>,
+    changes: Vec<ChangeView<'a>>,
+}
+
+#[derive(Serialize)]
+struct ChangeView<'a> {
+    breaking: bool,
+    /// The message with its code marked up.
+    message: String,
+    detail: Option<&'a Detail>,
 }
 
 #[derive(Serialize)]
@@ -148,7 +159,7 @@ struct TablePage<'a> {
     deprecated: Option<Deprecated>,
     source: Link,
     jupyter: Option<String>,
-    snippets: Vec<SnippetView>,
+    snippets: String,
     columns: usize,
     rows: String,
     legend: Vec<&'static str>,
@@ -168,13 +179,6 @@ struct Deprecated {
     since: Option<String>,
     note: String,
     replacement: Option<Neighbour>,
-}
-
-#[derive(Serialize)]
-struct SnippetView {
-    id: String,
-    title: String,
-    html: String,
 }
 
 #[derive(Serialize)]
@@ -215,7 +219,9 @@ impl<'a> Site<'a> {
     }
 
     fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<String, SiteError> {
-        Ok(self.tera.render(template, &Context::from_serialize(page)?)?)
+        Ok(self
+            .tera
+            .render(template, &Context::from_serialize(page)?)?)
     }
 
     fn place<'s>(&'s self, root: &'s str) -> Place<'s> {
@@ -281,7 +287,11 @@ impl<'a> Site<'a> {
                     summary: summary_html(&entry.database.docs, if limit > 0 { 160 } else { 80 }),
                     tables: entry.tables.len(),
                     rows: short_rows(&self.atlas, ids, "", 110),
-                    more: if limit > 0 { entry.tables.len() - limit } else { 0 },
+                    more: if limit > 0 {
+                        entry.tables.len() - limit
+                    } else {
+                        0
+                    },
                 }
             })
             .collect();
@@ -396,15 +406,34 @@ impl<'a> Site<'a> {
         let group = self.groups()[group];
         let facet = &group.facets[index];
         let title = format!("{}: {}", group.title, facet.label);
-        self.listing(&title, facet.label, group.title, &facet.tables, "../", &facet.slug, page)
+        self.listing(
+            &title,
+            facet.label,
+            group.title,
+            &facet.tables,
+            "../",
+            &facet.slug,
+            page,
+        )
     }
 
     pub(super) fn deprecated(&self, page: usize) -> Result<String, SiteError> {
         let tables = &self.atlas.deprecated;
-        self.listing("Deprecated tables", "Deprecated tables", "", tables, "", "deprecated", page)
+        self.listing(
+            "Deprecated tables",
+            "Deprecated tables",
+            "",
+            tables,
+            "",
+            "deprecated",
+            page,
+        )
     }
 
-    #[expect(clippy::too_many_arguments, reason = "private, and each is a plain text")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "private, and each is a plain text"
+    )]
     fn listing(
         &self,
         title: &str,
@@ -431,7 +460,11 @@ impl<'a> Site<'a> {
                     rows: table_rows(&self.atlas, tables[shown].iter().copied(), root, true),
                     count: tables.len(),
                     source: None,
-                    pager: pager(&percent_encoded(stem), page, tables.len().div_ceil(PAGE_ROWS)),
+                    pager: pager(
+                        &percent_encoded(stem),
+                        page,
+                        tables.len().div_ceil(PAGE_ROWS),
+                    ),
                 },
             },
         )
@@ -446,14 +479,18 @@ impl<'a> Site<'a> {
             .map(|(group, id)| BrowseGroup {
                 title: group.title,
                 id,
-                values: group.facets.iter().map(|facet| count(group, facet)).collect(),
+                values: group
+                    .facets
+                    .iter()
+                    .map(|facet| count(group, facet))
+                    .collect(),
             })
             .collect();
         let databases = self
             .atlas
             .databases
             .iter()
-            .map(|entry| Count {
+            .map(|entry| CountedLink {
                 text: entry.database.name.clone(),
                 href: format!("{}/index.html", percent_encoded(&entry.database.name)),
                 count: entry.tables.len(),
@@ -506,7 +543,10 @@ impl<'a> Site<'a> {
     }
 
     pub(super) fn change_count(&self) -> usize {
-        self.options.changes.as_ref().map_or(0, |diff| diff.changes.len())
+        self.options
+            .changes
+            .as_ref()
+            .map_or(0, |diff| diff.changes.len())
     }
 
     pub(super) fn changes(&self, page: usize) -> Result<String, SiteError> {
@@ -522,7 +562,11 @@ impl<'a> Site<'a> {
                 });
             }
             if let Some(table) = tables.last_mut() {
-                table.changes.push(change);
+                table.changes.push(ChangeView {
+                    breaking: change.breaking,
+                    message: summary_html(&change.message, usize::MAX),
+                    detail: change.detail.as_ref(),
+                });
             }
         }
         self.show(
@@ -567,11 +611,22 @@ impl<'a> Site<'a> {
         let graph = if table.inputs.is_empty() && outputs.is_empty() {
             String::new()
         } else {
-            super::lineage::draw(&self.atlas, &database.name, &table.name, &table.inputs, outputs)
+            super::lineage::draw(
+                &self.atlas,
+                &database.name,
+                &table.name,
+                &table.inputs,
+                outputs,
+            )
         };
         let schema = schema(table, place);
+        let snippets = self.snippets_of(id)?;
         let (refresh, header_row) = match &table.source {
-            Source::Sheet { refresh, header_row, .. } => (refresh.as_deref(), Some(*header_row)),
+            Source::Sheet {
+                refresh,
+                header_row,
+                ..
+            } => (refresh.as_deref(), Some(*header_row)),
             _ => (None, None),
         };
         let content = TablePage {
@@ -580,8 +635,15 @@ impl<'a> Site<'a> {
             summary: to_inline_html(&summary, place),
             docs: to_html(rest_of(&table.docs), 2, place),
             kind: kind(table),
-            owner: table.owner.as_deref().map(|owner| facet_link(&self.atlas.owners, owner)),
-            tags: table.tags.iter().map(|tag| facet_link(&self.atlas.tags, tag)).collect(),
+            owner: table
+                .owner
+                .as_deref()
+                .map(|owner| facet_link(&self.atlas.owners, owner)),
+            tags: table
+                .tags
+                .iter()
+                .map(|tag| facet_link(&self.atlas.tags, tag))
+                .collect(),
             freshness: table.freshness.as_deref().map(freshness),
             store: table.store.as_deref(),
             location: location(&table.source),
@@ -591,20 +653,14 @@ impl<'a> Site<'a> {
             deprecated: table.deprecated.as_ref().map(|deprecation| Deprecated {
                 since: deprecation.since.clone(),
                 note: to_inline_html(&deprecation.note, place),
-                replacement: deprecation.replacement.as_ref().map(|t| self.neighbour(home, t)),
+                replacement: deprecation
+                    .replacement
+                    .as_ref()
+                    .map(|t| self.neighbour(home, t)),
             }),
             source: self.source_link(&table.location),
             jupyter: self.jupyter(&name),
-            snippets: self
-                .snippets
-                .render(self.atlas.catalog, database, table)?
-                .into_iter()
-                .map(|snippet| SnippetView {
-                    id: snippet.id,
-                    title: snippet.title,
-                    html: snippet.html,
-                })
-                .collect(),
+            snippets: snippet_panels(&snippets),
             columns: column_count(table),
             rows: schema.rows,
             legend: schema.legend,
@@ -616,12 +672,23 @@ impl<'a> Site<'a> {
                 _ => None,
             },
             graph,
-            inputs: table.inputs.iter().map(|input| self.neighbour(home, input)).collect(),
-            outputs: outputs.iter().map(|output| self.neighbour(home, output)).collect(),
+            inputs: table
+                .inputs
+                .iter()
+                .map(|input| self.neighbour(home, input))
+                .collect(),
+            outputs: outputs
+                .iter()
+                .map(|output| self.neighbour(home, output))
+                .collect(),
             related: self.related(id),
-            notebooks: table.notebooks.iter().filter_map(|n| self.notebook(n)).collect(),
+            notebooks: table
+                .notebooks
+                .iter()
+                .filter_map(|n| self.notebook(n))
+                .collect(),
         };
-        self.show(
+        let page = self.show(
             "table.html",
             &Page {
                 title: &name,
@@ -630,7 +697,9 @@ impl<'a> Site<'a> {
                 navigation: &navigation,
                 content,
             },
-        )
+        );
+        *self.recent(id) = Some((id, snippets));
+        page
     }
 
     /// A table as a page of the database `home` shows it.
@@ -649,7 +718,7 @@ impl<'a> Site<'a> {
             let (database, table) = self.atlas.tables[related.id];
             let mut columns = related.columns[..related.columns.len().min(NAMED)].join(", ");
             if related.columns.len() > NAMED {
-                columns += &format!(" and {} more", related.columns.len() - NAMED);
+                let _ = write!(columns, " and {} more", related.columns.len() - NAMED);
             }
             RelatedView {
                 text: format!("{}.{}", database.name, table.name),
@@ -662,7 +731,12 @@ impl<'a> Site<'a> {
 
     /// The query string survives JupyterHub's redirect to the user's own server.
     fn jupyter(&self, name: &str) -> Option<String> {
-        let hub = self.atlas.catalog.jupyterhub.as_deref().filter(|hub| is_web(hub))?;
+        let hub = self
+            .atlas
+            .catalog
+            .jupyterhub
+            .as_deref()
+            .filter(|hub| is_web(hub))?;
         Some(format!(
             "{}/hub/user-redirect/lab?neurolake_table={}",
             hub.trim_end_matches('/'),
@@ -688,20 +762,33 @@ impl<'a> Site<'a> {
         let address = self.source_address(&location.file, Some(location.line));
         Link {
             // Long paths break at their slashes.
-            text: format!("{}:{}", escaped(&location.file).replace('/', "/<wbr>"), location.line),
+            text: format!(
+                "{}:{}",
+                escaped(&location.file).replace('/', "/<wbr>"),
+                location.line
+            ),
             href: address.unwrap_or_default(),
         }
     }
 
     fn source_address(&self, file: &str, line: Option<u32>) -> Option<String> {
-        let repository = self.atlas.catalog.repository.as_deref().filter(|r| is_web(r))?;
+        let repository = self
+            .atlas
+            .catalog
+            .repository
+            .as_deref()
+            .filter(|r| is_web(r))?;
         let repository = repository.trim_end_matches('/');
         let host = repository.split('/').nth(2).unwrap_or_default();
-        let shape = self.options.source_url.as_deref().unwrap_or(if host.contains("gitlab") {
-            "{repository}/-/blob/{commit}/{file}#L{line}"
-        } else {
-            "{repository}/blob/{commit}/{file}#L{line}"
-        });
+        let shape = self
+            .options
+            .source_url
+            .as_deref()
+            .unwrap_or(if host.contains("gitlab") {
+                "{repository}/-/blob/{commit}/{file}#L{line}"
+            } else {
+                "{repository}/blob/{commit}/{file}#L{line}"
+            });
         let shape = match line {
             Some(_) => shape,
             None => shape.split('#').next().unwrap_or_default(),
@@ -716,6 +803,22 @@ impl<'a> Site<'a> {
                 .replace("{file}", &file.join("/")),
         )
     }
+}
+
+/// One panel for each client, the first one open.
+fn snippet_panels(snippets: &[Snippet]) -> String {
+    let mut out = String::new();
+    for (index, snippet) in snippets.iter().enumerate() {
+        let _ = writeln!(
+            out,
+            r#"<details{} data-id="{}"><summary>{}</summary><pre tabindex="0"><code>{}</code></pre></details>"#,
+            if index == 0 { " open" } else { "" },
+            escaped(&snippet.id),
+            escaped(&snippet.title),
+            snippet.html
+        );
+    }
+    out
 }
 
 fn is_web(address: &str) -> bool {
@@ -752,8 +855,8 @@ fn facet_link(group: &Group<'_>, label: &str) -> Link {
     }
 }
 
-fn count(group: &Group<'_>, facet: &Facet<'_>) -> Count {
-    Count {
+fn count(group: &Group<'_>, facet: &Facet<'_>) -> CountedLink {
+    CountedLink {
         text: facet.label.to_owned(),
         href: format!("{}/{}.html", group.folder, percent_encoded(&facet.slug)),
         count: facet.tables.len(),

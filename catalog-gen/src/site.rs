@@ -18,6 +18,7 @@ mod twin;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::{fs, io};
 
 use neurolake_model::Catalog;
@@ -26,28 +27,54 @@ use tera::Tera;
 use self::atlas::{Atlas, TableId};
 use crate::diff::CatalogDiff;
 use crate::search::SearchIndex;
-use crate::snippets::Snippets;
+use crate::snippets::{Snippet, SnippetError, Snippets};
 
 /// Script that pages ask for when [`SiteOptions::live`] is set; `serve` answers it.
 pub const LIVE_SCRIPT: &str = "assets/live.js";
 
 /// Rows of a listing on one page.
 const PAGE_ROWS: usize = 500;
+/// Tables whose snippets are kept for a moment; a few for each thread that renders.
+const RECENT: usize = 64;
 /// Databases of the home page when there are too many for it.
 const HOME_DATABASES: usize = 80;
 
 const TEMPLATES: [(&str, &str); 11] = [
     ("404.html", include_str!("../../templates/site/404.html")),
-    ("about.html", include_str!("../../templates/site/about.html")),
+    (
+        "about.html",
+        include_str!("../../templates/site/about.html"),
+    ),
     ("base.html", include_str!("../../templates/site/base.html")),
-    ("browse.html", include_str!("../../templates/site/browse.html")),
-    ("changes.html", include_str!("../../templates/site/changes.html")),
-    ("components.html", include_str!("../../templates/site/components.html")),
-    ("database.html", include_str!("../../templates/site/database.html")),
+    (
+        "browse.html",
+        include_str!("../../templates/site/browse.html"),
+    ),
+    (
+        "changes.html",
+        include_str!("../../templates/site/changes.html"),
+    ),
+    (
+        "components.html",
+        include_str!("../../templates/site/components.html"),
+    ),
+    (
+        "database.html",
+        include_str!("../../templates/site/database.html"),
+    ),
     ("home.html", include_str!("../../templates/site/home.html")),
-    ("listing.html", include_str!("../../templates/site/listing.html")),
-    ("search.html", include_str!("../../templates/site/search.html")),
-    ("table.html", include_str!("../../templates/site/table.html")),
+    (
+        "listing.html",
+        include_str!("../../templates/site/listing.html"),
+    ),
+    (
+        "search.html",
+        include_str!("../../templates/site/search.html"),
+    ),
+    (
+        "table.html",
+        include_str!("../../templates/site/table.html"),
+    ),
 ];
 const CSS: &str = include_str!("../../site/assets/site.css");
 const JS: &str = include_str!("../../site/assets/site.js");
@@ -80,6 +107,9 @@ pub enum SiteError {
     /// A template is malformed or failed.
     #[error("template error")]
     Template(#[from] tera::Error),
+    /// A snippet failed.
+    #[error(transparent)]
+    Snippets(#[from] SnippetError),
     /// A template of the user could not be read.
     #[error("cannot read template `{}`", path.display())]
     ReadTemplate {
@@ -88,11 +118,10 @@ pub enum SiteError {
         /// What happened.
         source: io::Error,
     },
-    /// A snippet template failed.
-    #[error(transparent)]
-    Snippet(#[from] crate::snippets::SnippetError),
     /// A name cannot be part of a file's path.
-    #[error("`{name}` cannot have a page: {reason}\nhint: give it another name with `name = \"...\"`")]
+    #[error(
+        "`{name}` cannot have a page: {reason}\nhint: give it another name with `name = \"...\"`"
+    )]
     UnusableName {
         /// Database, or `database.table`.
         name: String,
@@ -108,21 +137,41 @@ pub struct Site<'a> {
     options: SiteOptions,
     tera: Tera,
     files: BTreeMap<String, File>,
+    /// Two files are made from it, and none if nobody asks for them.
+    search: OnceLock<SearchIndex>,
+    /// Snippets of tables whose page was rendered last: their Markdown twin usually comes next.
+    recent: [Mutex<Recent>; RECENT],
 }
+
+/// Snippets of a table whose page was just rendered.
+type Recent = Option<(TableId, Vec<Snippet>)>;
 
 /// What a path answers with.
 #[derive(Debug, Clone, Copy)]
 enum File {
-    Home { page: usize },
+    Home {
+        page: usize,
+    },
     About,
-    Database { index: usize, page: usize },
+    Database {
+        index: usize,
+        page: usize,
+    },
     Table(TableId),
     TableJson(TableId),
     TableMarkdown(TableId),
-    Facet { group: usize, index: usize, page: usize },
-    Deprecated { page: usize },
+    Facet {
+        group: usize,
+        index: usize,
+        page: usize,
+    },
+    Deprecated {
+        page: usize,
+    },
     Browse,
-    Changes { page: usize },
+    Changes {
+        page: usize,
+    },
     Search,
     NotFound,
     CatalogJson,
@@ -156,6 +205,8 @@ impl<'a> Site<'a> {
             snippets,
             options,
             tera,
+            search: OnceLock::new(),
+            recent: std::array::from_fn(|_| Mutex::new(None)),
         };
         site.files = site.list();
         site.set_globals();
@@ -201,12 +252,16 @@ impl<'a> Site<'a> {
             }
         };
         paged("index", self.home_pages(), &|page| File::Home { page });
-        paged("changes", self.change_count().div_ceil(PAGE_ROWS), &|page| {
-            File::Changes { page }
-        });
-        paged("deprecated", self.atlas.deprecated.len().div_ceil(PAGE_ROWS), &|page| {
-            File::Deprecated { page }
-        });
+        paged(
+            "changes",
+            self.change_count().div_ceil(PAGE_ROWS),
+            &|page| File::Changes { page },
+        );
+        paged(
+            "deprecated",
+            self.atlas.deprecated.len().div_ceil(PAGE_ROWS),
+            &|page| File::Deprecated { page },
+        );
         for (index, entry) in self.atlas.databases.iter().enumerate() {
             let stem = format!("{}/index", entry.database.name);
             paged(&stem, entry.tables.len().div_ceil(PAGE_ROWS), &|page| {
@@ -233,6 +288,23 @@ impl<'a> Site<'a> {
         files
     }
 
+    fn search_index(&self) -> &SearchIndex {
+        self.search
+            .get_or_init(|| SearchIndex::build(self.atlas.catalog))
+    }
+
+    fn snippets_of(&self, id: TableId) -> Result<Vec<Snippet>, SnippetError> {
+        let (database, table) = self.atlas.tables[id];
+        self.snippets.render(self.atlas.catalog, database, table)
+    }
+
+    /// Where the snippets of a table are kept.
+    fn recent(&self, id: TableId) -> MutexGuard<'_, Recent> {
+        self.recent[id % RECENT]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn content(&self, file: File) -> Result<Vec<u8>, SiteError> {
         let page = match file {
             File::Home { page } => self.home(page)?,
@@ -241,8 +313,11 @@ impl<'a> Site<'a> {
             File::Table(id) => self.table(id)?,
             File::TableJson(id) => return Ok(twin::json(&self.atlas, id)),
             File::TableMarkdown(id) => {
-                let (database, table) = self.atlas.tables[id];
-                let snippets = self.snippets.render(self.atlas.catalog, database, table)?;
+                let kept = self.recent(id).take().filter(|(kept, _)| *kept == id);
+                let snippets = match kept {
+                    Some((_, snippets)) => snippets,
+                    None => self.snippets_of(id)?,
+                };
                 twin::markdown(&self.atlas, id, &snippets)
             }
             File::Facet { group, index, page } => self.facet(group, index, page)?,
@@ -256,8 +331,8 @@ impl<'a> Site<'a> {
             File::Css => CSS.to_owned(),
             File::Js => JS.to_owned(),
             File::SearchJs => SEARCH_JS.to_owned(),
-            File::SearchIndex => SearchIndex::build(self.atlas.catalog).to_js(),
-            File::SearchText => SearchIndex::build(self.atlas.catalog).text_js(),
+            File::SearchIndex => self.search_index().to_js(),
+            File::SearchText => self.search_index().text_js(),
             File::Icon => ICON.to_owned(),
         };
         Ok(page.into_bytes())

@@ -227,28 +227,35 @@
     const table = `${root}${encodeURIComponent(hit.database)}/${encodeURIComponent(hit.table)}.html`;
     return hit.column ? `${table}#c-${encodeURIComponent(hit.column).replace(/'/g, "%27")}` : table;
   };
-  const marked = (text, ranges) => {
+  /** The part of a path from `start` to `end`, with what of `ranges` lies in it highlighted. */
+  const marked = (path, ranges, start, end = path.length) => {
     const parts = [];
-    let at = 0;
-    for (const [start, end] of ranges ?? []) {
-      parts.push(text.slice(at, start), make("mark", { textContent: text.slice(start, end) }));
-      at = end;
+    let at = start;
+    for (const range of ranges) {
+      const from = Math.max(range[0], at);
+      const to = Math.min(range[1], end);
+      if (from >= to) continue;
+      parts.push(path.slice(at, from), make("mark", { textContent: path.slice(from, to) }));
+      at = to;
     }
-    return [...parts, text.slice(at)];
+    return [...parts, path.slice(at, end)];
   };
   const kinds = { delta: "Delta", parquet: "Parquet", postgres: "PostgreSQL", sheet: "Google Sheet", sql: "SQL view", function: "Function" };
   const row = (hit) => {
     const table = `${hit.database}.${hit.table}`;
-    const code = hit.column
-      ? make("code", {}, ...marked(hit.column, hit.ranges))
-      : make("code", {}, make("i", { textContent: `${hit.database}.` }), ...marked(hit.table, hit.ranges));
-    const link = make("a", { class: "hit", href: address(hit) }, code);
-    if (hit.column) {
-      const others = hit.more ? ` and ${hit.more} more ${hit.more === 1 ? "table" : "tables"}` : "";
-      link.append(make("small", { textContent: `column of ${table}${others}` }));
+    const path = hit.column === null ? table : `${table}.${hit.column}`;
+    const part = (start, end) => marked(path, hit.ranges, start, end);
+    const own = path.length - (hit.column ?? hit.table).length;
+    const link = make("a", { class: "hit", href: address(hit) });
+    if (hit.column === null) link.append(make("code", {}, make("i", {}, ...part(0, own)), ...part(own)));
+    else {
+      link.append(make("code", {}, ...part(own)), make("small", {}, "in ", ...part(0, table.length),
+        hit.more ? ` and ${hit.more} more ${hit.more === 1 ? "table" : "tables"}` : ""));
     }
+    if (hit.alias) link.append(make("small", { textContent: `also called ${hit.alias}` }));
     if (hit.deprecated) link.append(make("b", { class: "warn", textContent: "deprecated" }));
     link.append(make("span", { class: `kind ${hit.kind}`, textContent: kinds[hit.kind] ?? hit.kind }));
+    if (hit.text) link.append(make("small", { class: "text", textContent: hit.text }));
     return link;
   };
   const didYouMean = (suggestion, pick) => {
@@ -261,6 +268,10 @@
   const input = $("#q");
   const results = $("#hits");
   const form = input?.form;
+  if (input) {
+    input.spellcheck = false;
+    input.autocapitalize = "off";
+  }
   if (form) form.append(make("kbd", { textContent: "/", "aria-hidden": "true" }));
 
   if (form && !results) {

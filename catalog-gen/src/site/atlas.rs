@@ -15,7 +15,7 @@ pub(crate) type TableId = usize;
 const COMMON_COLUMN: usize = 64;
 
 /// Tables named together on the page of another one.
-const RELATED: usize = 8;
+const RELATED: usize = 6;
 
 /// See the module.
 pub(crate) struct Atlas<'a> {
@@ -28,7 +28,8 @@ pub(crate) struct Atlas<'a> {
     pub(crate) tags: Group<'a>,
     pub(crate) formats: Group<'a>,
     pub(crate) deprecated: Vec<TableId>,
-    outputs: BTreeMap<Input, Vec<Input>>,
+    /// For each table, the tables that read it, sorted.
+    pub(crate) readers: Vec<Vec<Input>>,
     ids: HashMap<(&'a str, &'a str), TableId>,
     holders: HashMap<&'a str, Vec<TableId>>,
 }
@@ -118,6 +119,12 @@ impl<'a> Atlas<'a> {
             }
         }
 
+        let mut readers = vec![Vec::new(); tables.len()];
+        for (input, outputs) in catalog.outputs() {
+            if let Some(id) = ids.get(&(input.database.as_str(), input.table.as_str())) {
+                readers[*id] = outputs;
+            }
+        }
         let formats = formats
             .into_iter()
             .map(|(kind, (label, tables))| Facet {
@@ -128,7 +135,7 @@ impl<'a> Atlas<'a> {
             .collect();
         Self {
             catalog,
-            outputs: catalog.outputs(),
+            readers,
             owners: Group::new(catalog, "Owner", "owners", slugged(owners)),
             tags: Group::new(catalog, "Tag", "tags", slugged(tags)),
             formats: Group::new(catalog, "Format", "formats", formats),
@@ -138,15 +145,6 @@ impl<'a> Atlas<'a> {
             ids,
             holders,
         }
-    }
-
-    /// Tables that read this one, sorted.
-    pub(crate) fn readers(&self, database: &str, table: &str) -> &[Input] {
-        let key = Input {
-            database: database.to_owned(),
-            table: table.to_owned(),
-        };
-        self.outputs.get(&key).map_or(&[], Vec::as_slice)
     }
 
     /// Position of the database that holds a table.
@@ -159,27 +157,42 @@ impl<'a> Atlas<'a> {
     /// quarter of all tables is no hint and costs time, so it doesn't count.
     pub(crate) fn related(&self, id: TableId) -> Vec<Related<'a>> {
         let common = (self.tables.len() / 4).clamp(6, COMMON_COLUMN);
-        let mut shared: BTreeMap<TableId, (f64, Vec<&'a str>)> = BTreeMap::new();
-        for column in &self.tables[id].1.columns {
-            let Some(holders) = self.holders.get(column.name.as_str()) else {
+        let columns = &self.tables[id].1.columns;
+        let mut shared: Vec<(TableId, f64)> = Vec::new();
+        for column in columns {
+            let holders = self.holders.get(column.name.as_str());
+            let Some(holders) = holders.filter(|holders| holders.len() <= common) else {
                 continue;
             };
-            if holders.len() > common {
-                continue;
-            }
             let weight = 1.0 / f64::from(u32::try_from(holders.len()).unwrap_or(u32::MAX));
-            for other in holders.iter().filter(|other| **other != id) {
-                let entry = shared.entry(*other).or_default();
-                entry.0 += weight;
-                entry.1.push(&column.name);
-            }
+            let others = holders.iter().filter(|other| **other != id);
+            shared.extend(others.map(|other| (*other, weight)));
         }
-        let mut ranked: Vec<_> = shared.into_iter().collect();
-        ranked.sort_by(|(a_id, (a, _)), (b_id, (b, _))| b.total_cmp(a).then(a_id.cmp(b_id)));
-        ranked.truncate(RELATED);
-        ranked
+        shared.sort_unstable_by_key(|(other, _)| *other);
+        shared.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            if same {
+                kept.1 += next.1;
+            }
+            same
+        });
+        shared.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+        shared.truncate(RELATED);
+        let holds = |other: TableId, column: &str| {
+            self.holders
+                .get(column)
+                .is_some_and(|ids| ids.len() <= common && ids.binary_search(&other).is_ok())
+        };
+        shared
             .into_iter()
-            .map(|(id, (_, columns))| Related { id, columns })
+            .map(|(other, _)| Related {
+                id: other,
+                columns: columns
+                    .iter()
+                    .map(|column| column.name.as_str())
+                    .filter(|column| holds(other, column))
+                    .collect(),
+            })
             .collect()
     }
 }
@@ -209,21 +222,22 @@ impl<'a> Group<'a> {
 
 fn slugged(groups: BTreeMap<&str, Vec<TableId>>) -> Vec<Facet<'_>> {
     let mut taken = BTreeSet::new();
-    groups
-        .into_iter()
-        .map(|(label, tables)| {
-            let base = slug(label);
-            let slug = std::iter::once(base.clone())
-                .chain((2_u32..).map(|n| format!("{base}-{n}")))
-                .find(|slug| taken.insert(slug.clone()))
-                .expect("numbers don't run out");
-            Facet {
-                label,
-                slug,
-                tables,
-            }
-        })
-        .collect()
+    let mut facets = Vec::with_capacity(groups.len());
+    for (label, tables) in groups {
+        let base = slug(label);
+        let mut slug = base.clone();
+        let mut number = 1;
+        while !taken.insert(slug.clone()) {
+            number += 1;
+            slug = format!("{base}-{number}");
+        }
+        facets.push(Facet {
+            label,
+            slug,
+            tables,
+        });
+    }
+    facets
 }
 
 fn slug(label: &str) -> String {

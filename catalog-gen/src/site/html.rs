@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 /// Appends `text` so that it means itself in content and in quoted attributes.
 pub(crate) fn escape(out: &mut String, text: &str) {
     let mut rest = text;
-    while let Some(at) = rest.find(['&', '<', '>', '"', '\'']) {
+    let special = |byte: u8| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'');
+    while let Some(at) = rest.bytes().position(special) {
         out.push_str(&rest[..at]);
         out.push_str(match rest.as_bytes()[at] {
             b'&' => "&amp;",
@@ -30,8 +31,12 @@ pub(crate) fn escaped(text: &str) -> String {
 /// does, plus the apostrophe, so that the result needs no escaping in HTML and both sides agree on
 /// the address of a column.
 pub(crate) fn percent_encode(out: &mut String, text: &str) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.!~*()".contains(&byte);
+    if text.bytes().all(plain) {
+        return out.push_str(text);
+    }
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.!~*()".contains(&byte) {
+        if plain(byte) {
             out.push(char::from(byte));
         } else {
             let _ = write!(out, "%{byte:02X}");
@@ -58,6 +63,17 @@ pub(crate) fn table_address(root: &str, database: &str, table: &str, extension: 
     address
 }
 
+/// [`table_address`] of a page for a page of `home`'s folder.
+pub(crate) fn page_address(home: &str, database: &str, table: &str) -> String {
+    if home == database {
+        let mut address = percent_encoded(table);
+        address.push_str(".html");
+        address
+    } else {
+        table_address("../", database, table, "html")
+    }
+}
+
 /// A short name for a piece of content, so that a browser's cache notices a change.
 pub(crate) fn fingerprint(content: &str) -> String {
     let hash = content
@@ -74,10 +90,10 @@ mod tests {
 
     #[test]
     fn text_cannot_leave_its_attribute() {
+        assert_eq!(escaped(r#"a"b'c<d>&e"#), "a&quot;b&#39;c&lt;d&gt;&amp;e");
         assert_eq!(
-            escaped(r#"a"b'c<d>&e"#),
-            "a&quot;b&#39;c&lt;d&gt;&amp;e"
+            percent_encoded("reported on/é'"),
+            "reported%20on%2F%C3%A9%27"
         );
-        assert_eq!(percent_encoded("reported on/é'"), "reported%20on%2F%C3%A9%27");
     }
 }

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use neurolake_model::Input;
 
 use super::atlas::Atlas;
-use super::html::{escape, escaped, table_address};
+use super::html::{escape, escaped, page_address};
 use super::markdown::Tables as _;
 
 /// Boxes on each side.
 const MOST: usize = 14;
 const WIDTH: usize = 720;
+/// Size of a box; `site.css` says it again for all boxes at once.
 const BOX: usize = 204;
 const HEIGHT: usize = 30;
 const STEP: usize = 38;
@@ -27,10 +28,12 @@ pub(crate) fn draw(
     outputs: &[Input],
 ) -> String {
     let rows = rows(inputs).max(rows(outputs)).max(1);
-    let height = rows * STEP - (STEP - HEIGHT) + 2;
+    let height = rows * STEP - (STEP - HEIGHT);
     let middle = height / 2;
     let mut svg = format!(
-        r#"<svg class="graph" viewBox="0 0 {WIDTH} {height}" role="group" aria-label="Lineage, one step">"#
+        r#"<svg class="graph" viewBox="-.5 -.5 {} {}" role="group" aria-label="Lineage, one step">"#,
+        WIDTH + 1,
+        height + 1
     );
     let mut edges = String::new();
     let mut boxes = String::new();
@@ -43,7 +46,7 @@ pub(crate) fn draw(
             let (from, to) = if side == 0 {
                 ((BOX, center), ((WIDTH - BOX) / 2, middle))
             } else {
-                (((WIDTH + BOX) / 2, middle), (side, center))
+                ((usize::midpoint(WIDTH, BOX), middle), (side, center))
             };
             let bend = usize::midpoint(from.0, to.0);
             let _ = write!(
@@ -90,34 +93,35 @@ fn neighbour(
     } else {
         &full
     };
-    if atlas.has_page(&table.database, &table.table) {
-        let address = table_address("../", &table.database, &table.table, "html");
-        let _ = write!(out, r#"<a href="{address}"><title>{}</title>"#, escaped(&full));
-        node(out, x, y, &shortened(label), "");
-        out.push_str("</a>");
-    } else {
-        node(out, x, y, &shortened(label), "more");
+    let short = shortened(label);
+    if !atlas.has_page(&table.database, &table.table) {
+        return node(out, x, y, &short, "more");
     }
+    let address = page_address(database, &table.database, &table.table);
+    let _ = write!(out, r#"<a href="{address}">"#);
+    if short != full {
+        let _ = write!(out, "<title>{}</title>", escaped(&full));
+    }
+    node(out, x, y, &short, "");
+    out.push_str("</a>");
 }
 
 fn node(out: &mut String, x: usize, y: usize, label: &str, class: &str) {
-    if class.is_empty() {
-        out.push_str("<g>");
-    } else {
+    if !class.is_empty() {
         let _ = write!(out, r#"<g class="{class}">"#);
     }
     let _ = write!(
         out,
-        r#"<rect x="{}.5" y="{}.5" width="{}" height="{}" rx="6"/><text x="{}" y="{}">"#,
-        x,
-        y,
-        BOX - 1,
-        HEIGHT - 1,
+        r#"<rect x="{x}" y="{y}"/><text x="{}" y="{}">"#,
         x + BOX / 2,
         y + HEIGHT / 2 + 4
     );
     escape(out, label);
-    out.push_str("</text></g>");
+    out.push_str(if class.is_empty() {
+        "</text>"
+    } else {
+        "</text></g>"
+    });
 }
 
 fn shortened(name: &str) -> String {

@@ -1,5 +1,6 @@
 //! Documentation: Markdown into HTML and into the Markdown twin of a page.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use pulldown_cmark::{CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd, html};
@@ -30,21 +31,33 @@ fn is_plain(text: &str) -> bool {
     let special = |byte: u8| {
         matches!(
             byte,
-            b'`' | b'*' | b'_' | b'[' | b']' | b'<' | b'>' | b'&' | b'\\' | b'#' | b'~' | b'|' | b'\n'
+            b'`' | b'*'
+                | b'_'
+                | b'['
+                | b']'
+                | b'<'
+                | b'>'
+                | b'&'
+                | b'\\'
+                | b'#'
+                | b'~'
+                | b'|'
+                | b'\n'
         )
     };
     text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && !text.bytes().any(special)
 }
 
-/// Renders a text. Its headings start at level `heading + 1`. Raw HTML is dropped; a picture becomes
-/// a link, because a page makes no request to other hosts.
-pub(crate) fn to_html(text: &str, heading: u8, place: Place<'_>) -> String {
+/// Renders a text. Its headings start at level `top` and skip none, whatever the author began with;
+/// with 0 they become bold paragraphs. Raw HTML is dropped; a picture becomes a link, because a page
+/// makes no request to other hosts.
+pub(crate) fn to_html(text: &str, top: usize, place: Place<'_>) -> String {
     let mut out = String::with_capacity(text.len() * 5 / 4 + 16);
     if is_plain(text) {
-        let _ = write!(out, "<p>{}</p>\n", escaped(text));
+        let _ = writeln!(out, "<p>{}</p>", escaped(text));
         return out;
     }
-    html::push_html(&mut out, events(text, heading, place).into_iter());
+    html::push_html(&mut out, events(text, top, place).into_iter());
     out
 }
 
@@ -53,7 +66,7 @@ pub(crate) fn to_inline_html(text: &str, place: Place<'_>) -> String {
     if is_plain(text) {
         return escaped(text);
     }
-    let out = to_html(text, 4, place);
+    let out = to_html(text, 0, place);
     let inner = out
         .strip_prefix("<p>")
         .and_then(|rest| rest.trim_end().strip_suffix("</p>"))
@@ -64,10 +77,11 @@ pub(crate) fn to_inline_html(text: &str, place: Place<'_>) -> String {
     }
 }
 
-fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
+fn events<'t>(text: &'t str, top: usize, place: Place<'_>) -> Vec<Event<'t>> {
     let mut events = Vec::new();
     // Whether each open link or picture is shown as a link.
     let mut links: Vec<bool> = Vec::new();
+    let mut headings = Headings::below(top);
     let mut html_blocks = 0_u32;
     for event in Parser::new_ext(text, options()) {
         match event {
@@ -75,14 +89,12 @@ fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
             Event::Start(Tag::HtmlBlock) => html_blocks += 1,
             Event::End(TagEnd::HtmlBlock) => html_blocks -= 1,
             _ if html_blocks > 0 => {}
-            Event::Start(Tag::Heading { level, .. }) => events.push(Event::Start(Tag::Heading {
-                level: demoted(level, heading),
-                id: None,
-                classes: Vec::new(),
-                attrs: Vec::new(),
-            })),
-            Event::End(TagEnd::Heading(level)) => {
-                events.push(Event::End(TagEnd::Heading(demoted(level, heading))));
+            Event::Start(Tag::Heading { level, .. }) => {
+                let level = headings.enter(level);
+                events.push(Event::Html(format!("<{level}>").into()));
+            }
+            Event::End(TagEnd::Heading(_)) => {
+                events.push(Event::Html(format!("</{}>\n", headings.last()).into()));
             }
             Event::Start(
                 Tag::Link {
@@ -98,8 +110,8 @@ fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
                     ..
                 },
             ) => {
-                let destination = destination(&dest_url, link_type, place)
-                    .filter(|_| !links.contains(&true));
+                let destination =
+                    destination(&dest_url, link_type, place).filter(|_| !links.contains(&true));
                 links.push(destination.is_some());
                 if let Some(destination) = destination {
                     events.push(Event::Start(Tag::Link {
@@ -122,7 +134,8 @@ fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
             Event::End(TagEnd::CodeBlock) => events.push(Event::Html("</code></pre>\n".into())),
             Event::Start(Tag::Table(alignment)) => {
                 events.push(Event::Html(
-                    "<div class=\"scroll\" role=\"group\" aria-label=\"Table\" tabindex=\"0\">".into(),
+                    "<div class=\"scroll\" role=\"group\" aria-label=\"Table\" tabindex=\"0\">"
+                        .into(),
                 ));
                 events.push(Event::Start(Tag::Table(alignment)));
             }
@@ -136,9 +149,35 @@ fn events<'t>(text: &'t str, heading: u8, place: Place<'_>) -> Vec<Event<'t>> {
     events
 }
 
-fn demoted(level: HeadingLevel, by: u8) -> HeadingLevel {
-    let level = (level as usize + usize::from(by)).min(6);
-    HeadingLevel::try_from(level).unwrap_or(HeadingLevel::H6)
+/// Keeps the outline of a page valid: levels of the author's headings into levels of the page.
+struct Headings {
+    top: usize,
+    /// Author's levels of the headings that are open, outermost first.
+    open: Vec<HeadingLevel>,
+}
+
+impl Headings {
+    fn below(top: usize) -> Self {
+        Self {
+            top,
+            open: Vec::new(),
+        }
+    }
+
+    fn enter(&mut self, level: HeadingLevel) -> &'static str {
+        self.open.retain(|open| *open < level);
+        self.open.push(level);
+        self.last()
+    }
+
+    /// Element of the heading entered last.
+    fn last(&self) -> &'static str {
+        const ELEMENTS: [&str; 5] = ["h2", "h3", "h4", "h5", "h6"];
+        if self.top == 0 {
+            return "p";
+        }
+        ELEMENTS[(self.top - 2 + self.open.len().saturating_sub(1)).min(4)]
+    }
 }
 
 /// Where a link of a text leads; `None` where it must not lead anywhere.
@@ -149,7 +188,9 @@ fn destination(url: &str, kind: LinkType, place: Place<'_>) -> Option<String> {
     if let Some(target) = url.strip_prefix("table:") {
         return table_destination(target, "html", place);
     }
-    let scheme = url.find(':').filter(|colon| !url[..*colon].contains(['/', '?', '#']));
+    let scheme = url
+        .find(':')
+        .filter(|colon| !url[..*colon].contains(['/', '?', '#']));
     match scheme {
         None => Some(url.to_owned()),
         Some(colon) => ["http", "https", "mailto"]
@@ -160,11 +201,7 @@ fn destination(url: &str, kind: LinkType, place: Place<'_>) -> Option<String> {
 }
 
 /// `target` is `database.table` or `database.table#column`.
-fn table_destination(
-    target: &str,
-    extension: &str,
-    place: Place<'_>,
-) -> Option<String> {
+fn table_destination(target: &str, extension: &str, place: Place<'_>) -> Option<String> {
     let (name, column) = match target.split_once('#') {
         Some((name, column)) => (name, Some(column)),
         None => (target, None),
@@ -182,7 +219,10 @@ fn table_destination(
 }
 
 /// The text with its links to tables leading to Markdown twins.
-pub(crate) fn to_twin(text: &str, place: Place<'_>) -> String {
+pub(crate) fn to_twin<'t>(text: &'t str, place: Place<'_>) -> Cow<'t, str> {
+    if !text.contains("](table:") {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("](table:") {
@@ -199,7 +239,7 @@ pub(crate) fn to_twin(text: &str, place: Place<'_>) -> String {
         rest = &rest[target_at + length..];
     }
     out.push_str(rest);
-    out
+    Cow::Owned(out)
 }
 
 /// Plain text of a text's first paragraph, at most `limit` characters.
@@ -241,8 +281,14 @@ fn shorten(docs: &str, limit: usize, mut push: impl FnMut(&mut String, &str, boo
             .char_indices()
             .nth(left)
             .map_or(text.len(), |(index, _)| index);
-        let cut = text[..cut].rfind(' ').unwrap_or(if is_code { 0 } else { cut });
-        push(&mut out, text[..cut].trim_end_matches([' ', ',', ';', ':']), is_code);
+        let cut = text[..cut]
+            .rfind(' ')
+            .unwrap_or(if is_code { 0 } else { cut });
+        push(
+            &mut out,
+            text[..cut].trim_end_matches([' ', ',', ';', ':']),
+            is_code,
+        );
         out.push('…');
         break;
     }
@@ -296,7 +342,14 @@ mod tests {
             "[![x](https://example.org/a.png)](https://example.org/)",
         ] {
             let html = html(text);
-            for forbidden in ["<script", "onclick", "javascript:", "data:", "<img", "<div"] {
+            for forbidden in [
+                "<script",
+                "onclick",
+                "\"javascript:",
+                "\"data:",
+                "<img",
+                "<div",
+            ] {
                 assert!(
                     !html.to_lowercase().contains(forbidden),
                     "{text} gave {html}"
@@ -307,8 +360,11 @@ mod tests {
     }
 
     #[test]
-    fn headings_stay_below_those_of_the_page() {
-        assert_eq!(html("# A\n\n##### B"), "<h3>A</h3>\n<h6>B</h6>\n");
+    fn headings_stay_below_those_of_the_page_and_skip_no_level() {
+        assert_eq!(
+            html("## A\n\n##### B\n\n### C\n\n# D"),
+            "<h2>A</h2>\n<h3>B</h3>\n<h3>C</h3>\n<h2>D</h2>\n"
+        );
     }
 
     #[test]
@@ -318,14 +374,23 @@ mod tests {
             root: "../",
         };
         assert_eq!(
-            to_twin("see [`S`](table:neural.spikes#ts), [x](https://example.org).", place),
+            to_twin(
+                "see [`S`](table:neural.spikes#ts), [x](https://example.org).",
+                place
+            ),
             "see [`S`](../neural/spikes.md), [x](https://example.org)."
         );
     }
 
     #[test]
     fn summaries_are_cut_between_words() {
-        assert_eq!(summary_html("One `a<b` two three", 12), "One <code>a&lt;b</code> two…");
-        assert_eq!(summary_text("[One](x) *two*\nthree\n\nfour", 99), "One two three");
+        assert_eq!(
+            summary_html("One `a<b` two three", 12),
+            "One <code>a&lt;b</code> two…"
+        );
+        assert_eq!(
+            summary_text("[One](x) *two*\nthree\n\nfour", 99),
+            "One two three"
+        );
     }
 }

@@ -1,17 +1,21 @@
 //! What templates see: one struct for each kind of page.
 
+use std::fmt::Write as _;
+
 use serde::Serialize;
-use serde_json::Value as Json;
 use tera::Context;
 
 use neurolake_model::{Argument, Input, Location, Notebook, Source, Table};
 
-use super::atlas::{Facet, Group, TableId};
-use super::html::{fingerprint, percent_encoded, table_address};
+use super::atlas::{Facet, Group, Related, TableId};
+use super::html::{escaped, fingerprint, page_address, percent_encoded, table_address};
 use super::listing::{freshness, kind, navigation, short_rows, table_rows};
 use super::markdown::{Place, Tables as _, summary_html, summary_text, to_html, to_inline_html};
 use super::schema::{column_count, partition_path, schema};
 use super::twin::location;
+use crate::diff::Detail;
+use crate::snippets::Snippet;
+
 use super::{CSS, HOME_DATABASES, JS, LIVE_SCRIPT, PAGE_ROWS, Site, SiteError, page_path};
 
 /// Tables that fit the home page with their summaries.
@@ -43,7 +47,7 @@ struct Link {
 }
 
 #[derive(Serialize)]
-struct Count {
+struct CountedLink {
     text: String,
     href: String,
     count: usize,
@@ -72,7 +76,7 @@ struct Home<'a> {
 #[derive(Serialize)]
 struct HomeFacets {
     title: &'static str,
-    values: Vec<Count>,
+    values: Vec<CountedLink>,
     more: usize,
 }
 
@@ -101,40 +105,40 @@ struct Listing {
 #[derive(Serialize)]
 struct Browse {
     groups: Vec<BrowseGroup>,
-    databases: Vec<Count>,
+    databases: Vec<CountedLink>,
 }
 
 #[derive(Serialize)]
 struct BrowseGroup {
     title: &'static str,
     id: &'static str,
-    values: Vec<Count>,
+    values: Vec<CountedLink>,
 }
 
 #[derive(Serialize)]
-struct Changes {
+struct Changes<'a> {
     /// Whether there was something to compare with.
     known: bool,
     breaking: bool,
     total: usize,
-    tables: Vec<ChangedTable>,
+    tables: Vec<ChangedTable<'a>>,
     pager: Option<Pager>,
 }
 
 #[derive(Serialize)]
-struct ChangedTable {
-    name: String,
+struct ChangedTable<'a> {
+    /// Of a table, of a database, or empty for the catalog.
+    name: &'a str,
     href: Option<String>,
-    changes: Vec<Change>,
+    changes: Vec<ChangeView<'a>>,
 }
 
 #[derive(Serialize)]
-struct Change {
+struct ChangeView<'a> {
     breaking: bool,
-    kind: String,
+    /// The message with its code marked up.
     message: String,
-    detail: String,
-    column: Option<Link>,
+    detail: Option<&'a Detail>,
 }
 
 #[derive(Serialize)]
@@ -154,9 +158,8 @@ struct TablePage<'a> {
     cfg: Option<&'a str>,
     deprecated: Option<Deprecated>,
     source: Link,
-    rust_path: &'a str,
     jupyter: Option<String>,
-    snippets: Vec<SnippetView>,
+    snippets: String,
     columns: usize,
     rows: String,
     legend: Vec<&'static str>,
@@ -179,13 +182,6 @@ struct Deprecated {
 }
 
 #[derive(Serialize)]
-struct SnippetView {
-    id: String,
-    title: String,
-    html: String,
-}
-
-#[derive(Serialize)]
 struct ArgumentView<'a> {
     name: &'a str,
     data_type: String,
@@ -204,8 +200,7 @@ struct Neighbour {
 struct RelatedView {
     text: String,
     href: String,
-    columns: Vec<Link>,
-    more: usize,
+    columns: String,
 }
 
 impl<'a> Site<'a> {
@@ -224,7 +219,9 @@ impl<'a> Site<'a> {
     }
 
     fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<String, SiteError> {
-        Ok(self.tera.render(template, &Context::from_serialize(page)?)?)
+        Ok(self
+            .tera
+            .render(template, &Context::from_serialize(page)?)?)
     }
 
     fn place<'s>(&'s self, root: &'s str) -> Place<'s> {
@@ -256,7 +253,7 @@ impl<'a> Site<'a> {
     }
 
     fn docs_html(&self) -> String {
-        to_html(&self.atlas.catalog.docs, 1, self.place(""))
+        to_html(&self.atlas.catalog.docs, 2, self.place(""))
     }
 
     pub(super) fn has_about(&self) -> bool {
@@ -290,7 +287,11 @@ impl<'a> Site<'a> {
                     summary: summary_html(&entry.database.docs, if limit > 0 { 160 } else { 80 }),
                     tables: entry.tables.len(),
                     rows: short_rows(&self.atlas, ids, "", 110),
-                    more: if limit > 0 { entry.tables.len() - limit } else { 0 },
+                    more: if limit > 0 {
+                        entry.tables.len() - limit
+                    } else {
+                        0
+                    },
                 }
             })
             .collect();
@@ -336,9 +337,8 @@ impl<'a> Site<'a> {
         let mut ids: Vec<TableId> = ids.collect();
         if limit < ids.len() {
             ids.sort_by_key(|id| {
-                let (database, table) = self.atlas.tables[*id];
-                let readers = self.atlas.readers(&database.name, &table.name).len();
-                (table.deprecated.is_some(), std::cmp::Reverse(readers))
+                let deprecated = self.atlas.tables[*id].1.deprecated.is_some();
+                (deprecated, std::cmp::Reverse(self.atlas.readers[*id].len()))
             });
             ids.truncate(limit);
             ids.sort_unstable();
@@ -373,7 +373,7 @@ impl<'a> Site<'a> {
         let ids = entry.tables.clone().skip(shown.start).take(shown.len());
         let navigation = navigation(&self.atlas, "../", Some(index), None);
         let docs = if page == 0 {
-            to_html(&database.docs, 1, self.place("../"))
+            to_html(&database.docs, 2, self.place("../"))
         } else {
             String::new()
         };
@@ -406,15 +406,34 @@ impl<'a> Site<'a> {
         let group = self.groups()[group];
         let facet = &group.facets[index];
         let title = format!("{}: {}", group.title, facet.label);
-        self.listing(&title, facet.label, group.title, &facet.tables, "../", &facet.slug, page)
+        self.listing(
+            &title,
+            facet.label,
+            group.title,
+            &facet.tables,
+            "../",
+            &facet.slug,
+            page,
+        )
     }
 
     pub(super) fn deprecated(&self, page: usize) -> Result<String, SiteError> {
         let tables = &self.atlas.deprecated;
-        self.listing("Deprecated tables", "Deprecated tables", "", tables, "", "deprecated", page)
+        self.listing(
+            "Deprecated tables",
+            "Deprecated tables",
+            "",
+            tables,
+            "",
+            "deprecated",
+            page,
+        )
     }
 
-    #[expect(clippy::too_many_arguments, reason = "private, and each is a plain text")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "private, and each is a plain text"
+    )]
     fn listing(
         &self,
         title: &str,
@@ -441,7 +460,11 @@ impl<'a> Site<'a> {
                     rows: table_rows(&self.atlas, tables[shown].iter().copied(), root, true),
                     count: tables.len(),
                     source: None,
-                    pager: pager(&percent_encoded(stem), page, tables.len().div_ceil(PAGE_ROWS)),
+                    pager: pager(
+                        &percent_encoded(stem),
+                        page,
+                        tables.len().div_ceil(PAGE_ROWS),
+                    ),
                 },
             },
         )
@@ -456,14 +479,18 @@ impl<'a> Site<'a> {
             .map(|(group, id)| BrowseGroup {
                 title: group.title,
                 id,
-                values: group.facets.iter().map(|facet| count(group, facet)).collect(),
+                values: group
+                    .facets
+                    .iter()
+                    .map(|facet| count(group, facet))
+                    .collect(),
             })
             .collect();
         let databases = self
             .atlas
             .databases
             .iter()
-            .map(|entry| Count {
+            .map(|entry| CountedLink {
                 text: entry.database.name.clone(),
                 href: format!("{}/index.html", percent_encoded(&entry.database.name)),
                 count: entry.tables.len(),
@@ -515,50 +542,32 @@ impl<'a> Site<'a> {
         )
     }
 
-    fn change_list(&self) -> (bool, Vec<Json>) {
-        let diff = self.options.changes.as_ref().map(serde_json::to_value);
-        let Some(Ok(Json::Object(mut diff))) = diff else {
-            return (false, Vec::new());
-        };
-        let breaking = diff.get("breaking").and_then(Json::as_bool) == Some(true);
-        match diff.remove("changes") {
-            Some(Json::Array(changes)) => (breaking, changes),
-            _ => (breaking, Vec::new()),
-        }
-    }
-
     pub(super) fn change_count(&self) -> usize {
-        self.options.changes.as_ref().map_or(0, |diff| diff.changes.len())
+        self.options
+            .changes
+            .as_ref()
+            .map_or(0, |diff| diff.changes.len())
     }
 
     pub(super) fn changes(&self, page: usize) -> Result<String, SiteError> {
-        let (breaking, changes) = self.change_list();
-        let total = changes.len();
-        let mut tables: Vec<ChangedTable> = Vec::new();
-        for change in &changes[page_range(total, page, PAGE_ROWS)] {
-            let name = text(change, "table");
-            if tables.last().is_none_or(|last| last.name != name) {
+        let diff = self.options.changes.as_ref();
+        let changes = diff.map_or(&[][..], |diff| &diff.changes);
+        let mut tables: Vec<ChangedTable<'_>> = Vec::new();
+        for change in &changes[page_range(changes.len(), page, PAGE_ROWS)] {
+            if tables.last().is_none_or(|last| last.name != change.table) {
                 tables.push(ChangedTable {
-                    href: self.address_of(&name),
-                    name: name.clone(),
+                    name: &change.table,
+                    href: self.address_of(&change.table),
                     changes: Vec::new(),
                 });
             }
-            let Some(table) = tables.last_mut() else { continue };
-            let column = change.get("column").and_then(Json::as_str);
-            table.changes.push(Change {
-                breaking: change.get("breaking").and_then(Json::as_bool) == Some(true),
-                kind: text(change, "kind").replace('_', " "),
-                message: text(change, "message"),
-                detail: text(change, "detail"),
-                column: column.map(|column| Link {
-                    text: column.to_owned(),
-                    href: match &table.href {
-                        Some(href) => format!("{href}#c-{}", percent_encoded(column)),
-                        None => String::new(),
-                    },
-                }),
-            });
+            if let Some(table) = tables.last_mut() {
+                table.changes.push(ChangeView {
+                    breaking: change.breaking,
+                    message: summary_html(&change.message, usize::MAX),
+                    detail: change.detail.as_ref(),
+                });
+            }
         }
         self.show(
             "changes.html",
@@ -568,18 +577,22 @@ impl<'a> Site<'a> {
                 root: "",
                 navigation: &navigation(&self.atlas, "", None, None),
                 content: Changes {
-                    known: self.options.changes.is_some(),
-                    breaking,
-                    total,
+                    known: diff.is_some(),
+                    breaking: diff.is_some_and(|diff| diff.breaking),
+                    total: changes.len(),
                     tables,
-                    pager: pager("changes", page, total.div_ceil(PAGE_ROWS)),
+                    pager: pager("changes", page, changes.len().div_ceil(PAGE_ROWS)),
                 },
             },
         )
     }
 
+    /// Page of a changed table, or of a changed database.
     fn address_of(&self, name: &str) -> Option<String> {
-        let (database, table) = name.split_once('.')?;
+        let Some((database, table)) = name.split_once('.') else {
+            let exists = self.atlas.databases.iter().any(|d| d.database.name == name);
+            return exists.then(|| format!("{}/index.html", percent_encoded(name)));
+        };
         self.atlas
             .has_page(database, table)
             .then(|| table_address("", database, table, "html"))
@@ -589,29 +602,48 @@ impl<'a> Site<'a> {
         let root = "../";
         let place = self.place(root);
         let (database, table) = self.atlas.tables[id];
+        let home = database.name.as_str();
         let index = self.atlas.database_index(id);
         let navigation = navigation(&self.atlas, root, Some(index), Some(id));
         let name = format!("{}.{}", database.name, table.name);
         let summary = neurolake_model::catalog::summary(&table.docs);
-        let outputs = self.atlas.readers(&database.name, &table.name);
+        let outputs = self.atlas.readers[id].as_slice();
         let graph = if table.inputs.is_empty() && outputs.is_empty() {
             String::new()
         } else {
-            super::lineage::draw(&self.atlas, &database.name, &table.name, &table.inputs, outputs)
+            super::lineage::draw(
+                &self.atlas,
+                &database.name,
+                &table.name,
+                &table.inputs,
+                outputs,
+            )
         };
         let schema = schema(table, place);
+        let snippets = self.snippets_of(id)?;
         let (refresh, header_row) = match &table.source {
-            Source::Sheet { refresh, header_row, .. } => (refresh.as_deref(), Some(*header_row)),
+            Source::Sheet {
+                refresh,
+                header_row,
+                ..
+            } => (refresh.as_deref(), Some(*header_row)),
             _ => (None, None),
         };
         let content = TablePage {
             database: &database.name,
             table: &table.name,
             summary: to_inline_html(&summary, place),
-            docs: to_html(rest_of(&table.docs), 1, place),
+            docs: to_html(rest_of(&table.docs), 2, place),
             kind: kind(table),
-            owner: table.owner.as_deref().map(|owner| facet_link(&self.atlas.owners, owner)),
-            tags: table.tags.iter().map(|tag| facet_link(&self.atlas.tags, tag)).collect(),
+            owner: table
+                .owner
+                .as_deref()
+                .map(|owner| facet_link(&self.atlas.owners, owner)),
+            tags: table
+                .tags
+                .iter()
+                .map(|tag| facet_link(&self.atlas.tags, tag))
+                .collect(),
             freshness: table.freshness.as_deref().map(freshness),
             store: table.store.as_deref(),
             location: location(&table.source),
@@ -621,21 +653,14 @@ impl<'a> Site<'a> {
             deprecated: table.deprecated.as_ref().map(|deprecation| Deprecated {
                 since: deprecation.since.clone(),
                 note: to_inline_html(&deprecation.note, place),
-                replacement: deprecation.replacement.as_ref().map(|t| self.neighbour(t)),
+                replacement: deprecation
+                    .replacement
+                    .as_ref()
+                    .map(|t| self.neighbour(home, t)),
             }),
             source: self.source_link(&table.location),
-            rust_path: &table.rust_path,
             jupyter: self.jupyter(&name),
-            snippets: self
-                .snippets
-                .render(self.atlas.catalog, database, table)?
-                .into_iter()
-                .map(|snippet| SnippetView {
-                    id: snippet.id,
-                    title: snippet.title,
-                    html: snippet.html,
-                })
-                .collect(),
+            snippets: snippet_panels(&snippets),
             columns: column_count(table),
             rows: schema.rows,
             legend: schema.legend,
@@ -647,12 +672,23 @@ impl<'a> Site<'a> {
                 _ => None,
             },
             graph,
-            inputs: table.inputs.iter().map(|input| self.neighbour(input)).collect(),
-            outputs: outputs.iter().map(|output| self.neighbour(output)).collect(),
+            inputs: table
+                .inputs
+                .iter()
+                .map(|input| self.neighbour(home, input))
+                .collect(),
+            outputs: outputs
+                .iter()
+                .map(|output| self.neighbour(home, output))
+                .collect(),
             related: self.related(id),
-            notebooks: table.notebooks.iter().filter_map(|n| self.notebook(n)).collect(),
+            notebooks: table
+                .notebooks
+                .iter()
+                .filter_map(|n| self.notebook(n))
+                .collect(),
         };
-        self.show(
+        let page = self.show(
             "table.html",
             &Page {
                 title: &name,
@@ -661,46 +697,46 @@ impl<'a> Site<'a> {
                 navigation: &navigation,
                 content,
             },
-        )
+        );
+        *self.recent(id) = Some((id, snippets));
+        page
     }
 
-    fn neighbour(&self, table: &Input) -> Neighbour {
+    /// A table as a page of the database `home` shows it.
+    fn neighbour(&self, home: &str, table: &Input) -> Neighbour {
         let has_page = self.atlas.has_page(&table.database, &table.table);
         Neighbour {
             text: table.to_string(),
-            href: has_page.then(|| table_address("../", &table.database, &table.table, "html")),
+            href: has_page.then(|| page_address(home, &table.database, &table.table)),
         }
     }
 
     fn related(&self, id: TableId) -> Vec<RelatedView> {
         const NAMED: usize = 4;
-        self.atlas
-            .related(id)
-            .into_iter()
-            .map(|related| {
-                let (database, table) = self.atlas.tables[related.id];
-                let href = table_address("../", &database.name, &table.name, "html");
-                RelatedView {
-                    text: format!("{}.{}", database.name, table.name),
-                    more: related.columns.len().saturating_sub(NAMED),
-                    columns: related
-                        .columns
-                        .iter()
-                        .take(NAMED)
-                        .map(|column| Link {
-                            text: (*column).to_owned(),
-                            href: format!("{href}#c-{}", percent_encoded(column)),
-                        })
-                        .collect(),
-                    href,
-                }
-            })
-            .collect()
+        let home = &self.atlas.tables[id].0.name;
+        let view = |related: Related<'_>| {
+            let (database, table) = self.atlas.tables[related.id];
+            let mut columns = related.columns[..related.columns.len().min(NAMED)].join(", ");
+            if related.columns.len() > NAMED {
+                let _ = write!(columns, " and {} more", related.columns.len() - NAMED);
+            }
+            RelatedView {
+                text: format!("{}.{}", database.name, table.name),
+                href: page_address(home, &database.name, &table.name),
+                columns,
+            }
+        };
+        self.atlas.related(id).into_iter().map(view).collect()
     }
 
     /// The query string survives JupyterHub's redirect to the user's own server.
     fn jupyter(&self, name: &str) -> Option<String> {
-        let hub = self.atlas.catalog.jupyterhub.as_deref().filter(|hub| is_web(hub))?;
+        let hub = self
+            .atlas
+            .catalog
+            .jupyterhub
+            .as_deref()
+            .filter(|hub| is_web(hub))?;
         Some(format!(
             "{}/hub/user-redirect/lab?neurolake_table={}",
             hub.trim_end_matches('/'),
@@ -721,24 +757,38 @@ impl<'a> Site<'a> {
         })
     }
 
-    /// Link to a line of a source file; without a repository only its text.
+    /// Link to a line of a source file; without a repository only its text, which is HTML.
     fn source_link(&self, location: &Location) -> Link {
         let address = self.source_address(&location.file, Some(location.line));
         Link {
-            text: format!("{}:{}", location.file, location.line),
+            // Long paths break at their slashes.
+            text: format!(
+                "{}:{}",
+                escaped(&location.file).replace('/', "/<wbr>"),
+                location.line
+            ),
             href: address.unwrap_or_default(),
         }
     }
 
     fn source_address(&self, file: &str, line: Option<u32>) -> Option<String> {
-        let repository = self.atlas.catalog.repository.as_deref().filter(|r| is_web(r))?;
+        let repository = self
+            .atlas
+            .catalog
+            .repository
+            .as_deref()
+            .filter(|r| is_web(r))?;
         let repository = repository.trim_end_matches('/');
         let host = repository.split('/').nth(2).unwrap_or_default();
-        let shape = self.options.source_url.as_deref().unwrap_or(if host.contains("gitlab") {
-            "{repository}/-/blob/{commit}/{file}#L{line}"
-        } else {
-            "{repository}/blob/{commit}/{file}#L{line}"
-        });
+        let shape = self
+            .options
+            .source_url
+            .as_deref()
+            .unwrap_or(if host.contains("gitlab") {
+                "{repository}/-/blob/{commit}/{file}#L{line}"
+            } else {
+                "{repository}/blob/{commit}/{file}#L{line}"
+            });
         let shape = match line {
             Some(_) => shape,
             None => shape.split('#').next().unwrap_or_default(),
@@ -753,6 +803,22 @@ impl<'a> Site<'a> {
                 .replace("{file}", &file.join("/")),
         )
     }
+}
+
+/// One panel for each client, the first one open.
+fn snippet_panels(snippets: &[Snippet]) -> String {
+    let mut out = String::new();
+    for (index, snippet) in snippets.iter().enumerate() {
+        let _ = writeln!(
+            out,
+            r#"<details{} data-id="{}"><summary>{}</summary><pre tabindex="0"><code>{}</code></pre></details>"#,
+            if index == 0 { " open" } else { "" },
+            escaped(&snippet.id),
+            escaped(&snippet.title),
+            snippet.html
+        );
+    }
+    out
 }
 
 fn is_web(address: &str) -> bool {
@@ -782,14 +848,6 @@ fn arguments<'t>(table: &'t Table, place: Place<'_>) -> Vec<ArgumentView<'t>> {
     arguments.iter().map(view).collect()
 }
 
-fn text(change: &Json, key: &str) -> String {
-    match change.get(key) {
-        Some(Json::String(text)) => text.clone(),
-        Some(Json::Null) | None => String::new(),
-        Some(other) => other.to_string(),
-    }
-}
-
 fn facet_link(group: &Group<'_>, label: &str) -> Link {
     Link {
         text: label.to_owned(),
@@ -797,8 +855,8 @@ fn facet_link(group: &Group<'_>, label: &str) -> Link {
     }
 }
 
-fn count(group: &Group<'_>, facet: &Facet<'_>) -> Count {
-    Count {
+fn count(group: &Group<'_>, facet: &Facet<'_>) -> CountedLink {
+    CountedLink {
         text: facet.label.to_owned(),
         href: format!("{}/{}.html", group.folder, percent_encoded(&facet.slug)),
         count: facet.tables.len(),

@@ -26,7 +26,7 @@ pub(crate) fn schema(table: &Table, place: Place<'_>) -> Schema {
             let id = percent_encoded(&partition.name);
             let _ = write!(
                 rows,
-                r##"<tr id="c-{id}"><th scope="row"><a href="#c-{id}">{}</a> <b class="key">partition</b><td>{}<td>"##,
+                r##"<tr id="c-{id}"><th><a href="#c-{id}">{}</a> <b class="key">partition</b><td>{}<td>"##,
                 escaped(&partition.name),
                 partition
                     .data_type
@@ -63,7 +63,7 @@ fn row(
     if depth > 0 {
         let _ = write!(out, r#" class="d{}""#, depth.min(5));
     }
-    let _ = write!(out, r##"><th scope="row"><a href="#c-{id}">"##);
+    let _ = write!(out, r##"><th><a href="#c-{id}">"##);
     if depth > 0 {
         out.push_str("<i>");
         escape(out, parent);

@@ -30,9 +30,9 @@ pub(crate) fn json(atlas: &Atlas<'_>, id: TableId) -> Vec<u8> {
         catalog: &atlas.catalog.name,
         database: &database.name,
         table,
-        outputs: atlas.readers(&database.name, &table.name),
+        outputs: &atlas.readers[id],
     };
-    let mut json = serde_json::to_vec_pretty(&document).expect("a table holds only JSON values");
+    let mut json = serde_json::to_vec(&document).expect("a table holds only JSON values");
     json.push(b'\n');
     json
 }
@@ -46,7 +46,11 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
     };
     let mut out = format!("# {}.{}\n\n", database.name, table.name);
     if let Some(deprecated) = &table.deprecated {
-        let since = deprecated.since.as_deref().map(|v| format!(" since {v}")).unwrap_or_default();
+        let since = deprecated
+            .since
+            .as_deref()
+            .map(|v| format!(" since {v}"))
+            .unwrap_or_default();
         let note = to_twin(&deprecated.note, place);
         let _ = writeln!(out, "> Deprecated{since}. {note}\n");
     }
@@ -62,11 +66,20 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
     fact("Owner", table.owner.as_deref());
     fact("Freshness", table.freshness.as_deref());
     fact("Store", table.store.as_deref());
-    fact("Tags", Some(table.tags.join(", ").as_str()).filter(|tags| !tags.is_empty()));
+    fact(
+        "Tags",
+        Some(table.tags.join(", ").as_str()).filter(|tags| !tags.is_empty()),
+    );
     fact("Location", location(&table.source).as_deref());
     fact("Partitions", partition_path(table).as_deref());
-    fact("Sorted by", Some(table.sort_by.join(", ").as_str()).filter(|names| !names.is_empty()));
-    fact("Key", Some(table.unique_by.join(", ").as_str()).filter(|names| !names.is_empty()));
+    fact(
+        "Sorted by",
+        Some(table.sort_by.join(", ").as_str()).filter(|names| !names.is_empty()),
+    );
+    fact(
+        "Key",
+        Some(table.unique_by.join(", ").as_str()).filter(|names| !names.is_empty()),
+    );
     fact("Condition", table.cfg.as_deref());
     let declared = format!("{}:{}", table.location.file, table.location.line);
     fact("Declared at", Some(&declared));
@@ -77,7 +90,11 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
         out.push_str("\n## Arguments\n\n| Name | Type | Required |\n|---|---|---|\n");
         for argument in arguments {
             let required = if argument.required { "yes" } else { "no" };
-            let _ = writeln!(out, "| {} | {} | {required} |", argument.name, argument.data_type);
+            let _ = writeln!(
+                out,
+                "| {} | {} | {required} |",
+                argument.name, argument.data_type
+            );
         }
     }
     if !table.columns.is_empty() {
@@ -89,48 +106,73 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
     for snippet in snippets {
         let fence = fence(&snippet.code);
         let code = snippet.code.trim_end();
-        let _ = write!(out, "\n## {}\n\n{fence}{}\n{code}\n{fence}\n", snippet.title, snippet.language);
+        let _ = write!(
+            out,
+            "\n## {}\n\n{fence}{}\n{code}\n{fence}\n",
+            snippet.title, snippet.language
+        );
     }
     if let Source::Sql { query } = &table.source {
         let fence = fence(query);
-        let _ = write!(out, "\n## Query\n\n{fence}sql\n{}\n{fence}\n", query.trim_end());
+        let _ = write!(
+            out,
+            "\n## Query\n\n{fence}sql\n{}\n{fence}\n",
+            query.trim_end()
+        );
     }
     neighbours(&mut out, atlas, "Reads from", &table.inputs);
-    neighbours(&mut out, atlas, "Read by", atlas.readers(&database.name, &table.name));
+    neighbours(&mut out, atlas, "Read by", &atlas.readers[id]);
     out
 }
 
-/// A fence longer than any run of backticks in the code.
+/// A fence that the code doesn't hold.
 fn fence(code: &str) -> String {
-    let longest = code.split(|c| c != '`').map(str::len).max().unwrap_or(0);
-    "`".repeat(longest.max(2) + 1)
+    let mut fence = "```".to_owned();
+    while code.contains(&fence) {
+        fence.push('`');
+    }
+    fence
 }
 
 fn column_rows(out: &mut String, column: &Column, parent: &str, place: Place<'_>) {
     let path = format!("{parent}{}", column.name);
-    let mut docs = to_twin(&column.docs, place);
+    out.push_str("| ");
+    cell(out, &path);
+    let nullable = if column.nullable { "yes" } else { "no" };
+    let _ = write!(out, " | {} | {nullable} | ", column.data_type);
+    cell(out, column.unit.as_deref().unwrap_or_default());
+    out.push_str(" | ");
+    cell(out, &to_twin(&column.docs, place));
     if column.pii {
-        docs.push_str(" Holds personal data.");
+        out.push_str(" Holds personal data.");
     }
     if let Some(deprecated) = &column.deprecated {
-        let _ = write!(docs, " Deprecated. {}", to_twin(&deprecated.note, place));
+        out.push_str(" Deprecated. ");
+        cell(out, &to_twin(&deprecated.note, place));
     }
-    let _ = writeln!(
-        out,
-        "| {} | {} | {} | {} | {} |",
-        cell(&path),
-        column.data_type,
-        if column.nullable { "yes" } else { "no" },
-        cell(column.unit.as_deref().unwrap_or_default()),
-        cell(&docs)
-    );
+    out.push_str(" |\n");
     for field in column.data_type.fields() {
         column_rows(out, field, &format!("{path}."), place);
     }
 }
 
-fn cell(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
+/// Appends a text on one line, without ending the cell.
+fn cell(out: &mut String, text: &str) {
+    for (index, line) in text
+        .lines()
+        .map(str::trim)
+        .filter(|l| !l.is_empty())
+        .enumerate()
+    {
+        if index > 0 {
+            out.push(' ');
+        }
+        if line.contains('|') {
+            out.push_str(&line.replace('|', "\\|"));
+        } else {
+            out.push_str(line);
+        }
+    }
 }
 
 fn neighbours(out: &mut String, atlas: &Atlas<'_>, title: &str, tables: &[Input]) {
@@ -153,11 +195,22 @@ pub(crate) fn location(source: &Source) -> Option<String> {
     match source {
         Source::Delta { uri } | Source::Parquet { uri, .. } => Some(uri.clone()),
         Source::Postgres { relation } => Some(relation.clone()),
-        Source::Sheet { spreadsheet, tab, range, .. } => {
+        Source::Sheet {
+            spreadsheet,
+            tab,
+            range,
+            ..
+        } => {
             let part = |text: &Option<String>, mark: &str| {
-                text.as_ref().map(|text| format!("{mark}{text}")).unwrap_or_default()
+                text.as_ref()
+                    .map(|text| format!("{mark}{text}"))
+                    .unwrap_or_default()
             };
-            Some(format!("{spreadsheet}{}{}", part(tab, " / "), part(range, "!")))
+            Some(format!(
+                "{spreadsheet}{}{}",
+                part(tab, " / "),
+                part(range, "!")
+            ))
         }
         Source::Sql { .. } | Source::Function { .. } => None,
     }
@@ -178,7 +231,11 @@ pub(crate) fn llms(atlas: &Atlas<'_>) -> String {
     for (shown, entry) in atlas.databases.iter().enumerate() {
         let line = format!("- {}: {} tables\n", entry.database.name, entry.tables.len());
         if out.len() + line.len() > LLMS_BYTES - 100 {
-            let _ = writeln!(out, "- and {} more databases", atlas.databases.len() - shown);
+            let _ = writeln!(
+                out,
+                "- and {} more databases",
+                atlas.databases.len() - shown
+            );
             break;
         }
         out.push_str(&line);

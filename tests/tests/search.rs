@@ -425,6 +425,14 @@ fn odd_catalog(tables: usize, seed: u64) -> Catalog {
 }
 
 fn random_query(random: &mut Random, names: &[String]) -> String {
+    if random.below(10) == 0 {
+        let words = random.pick(names).split('_');
+        let slips = words.map(|word| match word.chars().count() {
+            0..4 => word.to_owned(),
+            _ => random.typo(word),
+        });
+        return slips.collect::<Vec<_>>().join(" ");
+    }
     let mut pieces: Vec<String> = Vec::new();
     for _ in 0..=random.below(3) {
         let letters: Vec<char> = random.pick(names).chars().collect();
@@ -482,7 +490,7 @@ fn the_page_ranks_like_the_command_line() {
             })
             .collect();
         let mut random = Random(seed);
-        let mut queries: Vec<(String, usize)> = (0..1500)
+        let mut queries: Vec<(String, usize)> = (0..2000)
             .map(|_| {
                 (
                     random_query(&mut random, &names),

@@ -11,6 +11,7 @@ mod pack;
 mod query;
 mod text;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
@@ -178,8 +179,8 @@ impl SearchIndex {
             collected.columns_of(place, table);
         }
 
-        let mut columns: Vec<(String, ColumnFacts<'_>)> = collected.columns.into_iter().collect();
-        columns.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        let mut columns = collected.columns;
+        columns.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let table_count = tables.len();
         let aliases_from = table_count + columns.len();
         let mut aliases: Vec<(&str, u32, Vec<u32>)> = Vec::new();
@@ -195,7 +196,7 @@ impl SearchIndex {
             .iter()
             .map(|(_, table)| text::plain(&table.summary()))
             .collect();
-        for (column, (_, facts)) in (0_u32..).zip(&columns) {
+        for (column, facts) in (0_u32..).zip(&columns) {
             for (&alias, tables) in &facts.aliases {
                 aliases.push((alias, table_count as u32 + column, tables.clone()));
             }
@@ -216,7 +217,7 @@ impl SearchIndex {
         let names = tables
             .iter()
             .map(|(_, table)| table.name.as_str())
-            .chain(columns.iter().map(|(name, _)| name.as_str()))
+            .chain(columns.iter().map(|column| column.name.as_ref()))
             .chain(aliases.iter().map(|(name, ..)| *name));
         let names = Lines::of_names(names);
         let mut by_length: Vec<usize> = (0..table_count).collect();
@@ -238,7 +239,7 @@ impl SearchIndex {
             catalog: text::fold(&catalog.name),
             column_tables: columns
                 .iter()
-                .map(|(_, facts)| facts.tables.as_slice())
+                .map(|facts| facts.tables.as_slice())
                 .collect(),
             alias_entries: aliases.iter().map(|(_, entry, _)| *entry).collect(),
             alias_tables: aliases
@@ -297,11 +298,13 @@ struct Collected<'a> {
     owners: BTreeMap<&'a str, Vec<u32>>,
     tags: BTreeMap<&'a str, Vec<u32>>,
     types: BTreeMap<&'a str, Vec<u32>>,
-    columns: HashMap<String, ColumnFacts<'a>>,
+    places: HashMap<Cow<'a, str>, usize>,
+    columns: Vec<ColumnFacts<'a>>,
 }
 
 #[derive(Default)]
 struct ColumnFacts<'a> {
+    name: Cow<'a, str>,
     tables: Vec<u32>,
     deprecated: Vec<u32>,
     aliases: BTreeMap<&'a str, Vec<u32>>,
@@ -312,7 +315,7 @@ impl<'a> Collected<'a> {
     /// Also what can be filtered without being a declared column: partitions and arguments.
     fn columns_of(&mut self, place: u32, table: &'a Table) {
         for column in &table.columns {
-            self.column(place, &column.name, column);
+            self.column(place, column.name.as_str().into(), column);
         }
         let arguments = match &table.source {
             Source::Function { arguments } => arguments.as_slice(),
@@ -320,19 +323,25 @@ impl<'a> Collected<'a> {
         };
         let partitions = table.partition_by.iter().map(|partition| &partition.name);
         for name in partitions.chain(arguments.iter().map(|argument| &argument.name)) {
-            push_once(&mut self.facts(name).tables, place);
+            push_once(&mut self.facts(name.into()).tables, place);
         }
     }
 
-    fn facts(&mut self, name: &str) -> &mut ColumnFacts<'a> {
-        // Most names are known already; `entry` would copy each of them.
-        if !self.columns.contains_key(name) {
-            self.columns.insert(name.to_owned(), ColumnFacts::default());
-        }
-        self.columns.get_mut(name).expect("inserted above")
+    fn facts(&mut self, name: Cow<'a, str>) -> &mut ColumnFacts<'a> {
+        let place = *self.places.entry(name).or_insert_with_key(|name| {
+            self.columns.push(ColumnFacts {
+                name: name.clone(),
+                ..ColumnFacts::default()
+            });
+            self.columns.len() - 1
+        });
+        &mut self.columns[place]
     }
 
-    fn column(&mut self, place: u32, path: &str, column: &'a Column) {
+    fn column(&mut self, place: u32, path: Cow<'a, str>, column: &'a Column) {
+        for field in column.data_type.fields() {
+            self.column(place, format!("{path}.{}", field.name).into(), field);
+        }
         let facts = self.facts(path);
         push_once(&mut facts.tables, place);
         if column.deprecated.is_some() {
@@ -343,9 +352,6 @@ impl<'a> Collected<'a> {
         }
         if !column.docs.is_empty() {
             push_once(facts.docs.entry(&column.docs).or_default(), place);
-        }
-        for field in column.data_type.fields() {
-            self.column(place, &format!("{path}.{}", field.name), field);
         }
     }
 }

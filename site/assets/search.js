@@ -422,8 +422,10 @@
         const [any, begin, whole] = [0, 1, 2].map(() => new Uint16Array(names.length));
         this.words.forEach((word, i) => {
           scan(flat, starts, word, (entry, at, start, end) => {
-            any[entry] |= 1 << i;
-            if (at > start && !isSeparator(flat[at - 1])) return true;
+            const begins = at === start || isSeparator(flat[at - 1]);
+            // One or two letters are in nearly every name.
+            if (begins || word.length > 2) any[entry] |= 1 << i;
+            if (!begins) return true;
             begin[entry] |= 1 << i;
             if (at + word.length === end || isSeparator(flat[at + word.length])) whole[entry] |= 1 << i;
             return true;

@@ -280,10 +280,7 @@ fn database(
             let replacement = input(&name, &tables[other].declared.name);
             tables[place].declared.deprecated = Some(Deprecation {
                 since: Some("2026-02-01".into()),
-                note: format!(
-                    "Use [`{}`](table:{replacement}).",
-                    source::camel(&replacement.table)
-                ),
+                note: format!("Use [`{replacement}`](table:{replacement})."),
                 replacement: Some(replacement),
             });
         }
@@ -408,9 +405,9 @@ fn declare(random: &mut Random, database: &str, name: &str, local: &[&str], coun
     Table {
         name: name.into(),
         docs: format!(
-            "{}, one row per {}.\n\nWritten by the {} pipeline; late rows may arrive for a day.",
+            "{}: {} as the {} pipeline writes them.\n\nLate rows may arrive for a day.",
             sentence(&words),
-            random.pick(EVENTS).replace('_', " "),
+            random.pick(EVENTS),
             database.replace('_', " "),
         ),
         source,

@@ -554,9 +554,14 @@ impl<'a> Query<'a> {
         };
         for (bit, word) in self.words.iter().enumerate() {
             let bit = 1 << bit;
+            // One or two letters are in nearly every name.
+            let inside = units(word).len() > 2;
             index.names.scan(word, |place| {
-                masks.any[place.line] |= bit;
-                if place.begins_word() {
+                let begins = place.begins_word();
+                if begins || inside {
+                    masks.any[place.line] |= bit;
+                }
+                if begins {
                     masks.begin[place.line] |= bit;
                     if place.ends_word() {
                         masks.whole[place.line] |= bit;

@@ -330,23 +330,27 @@ pub(super) fn distance(a: &[u16], b: &[u16], bound: usize, to: To) -> Option<usi
         return None;
     }
     let width = b.len().min(a.len() + bound);
-    let mut before = [0_usize; 2 * MAX_LENGTH];
+    let mut before = [0_u8; 2 * MAX_LENGTH];
     let mut above = [0; 2 * MAX_LENGTH];
-    let mut row: [usize; 2 * MAX_LENGTH] = std::array::from_fn(|j| j);
+    let mut row = [0; 2 * MAX_LENGTH];
+    for (j, edits) in row[..=width].iter_mut().enumerate() {
+        *edits = j as u8;
+    }
+    let far = bound as u8 + 1;
     let mut nearest = 0;
     for i in 1..=a.len() {
         std::mem::swap(&mut before, &mut above);
         std::mem::swap(&mut above, &mut row);
-        row[0] = i;
-        nearest = i;
+        row[0] = i as u8;
+        nearest = row[0];
         // Further off the diagonal everything is above the bound.
         let low = i.saturating_sub(bound).max(1);
         let high = width.min(i + bound);
         if low > 1 {
-            row[low - 1] = bound + 1;
+            row[low - 1] = far;
         }
         for j in low..=high {
-            let change = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let change = above[j - 1] + u8::from(a[i - 1] != b[j - 1]);
             let mut least = change.min(above[j] + 1).min(row[j - 1] + 1);
             if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
                 least = least.min(before[j - 2] + 1);
@@ -354,13 +358,13 @@ pub(super) fn distance(a: &[u16], b: &[u16], bound: usize, to: To) -> Option<usi
             row[j] = least;
             nearest = nearest.min(least);
         }
-        row[high + 1] = bound + 1;
-        if nearest > bound {
+        row[high + 1] = far;
+        if nearest >= far {
             return None;
         }
     }
     let edits = if to == To::Whole { row[width] } else { nearest };
-    (edits <= bound).then_some(edits)
+    (edits < far).then_some(edits.into())
 }
 
 /// The name that somebody may have meant, a bit further away than a typo.

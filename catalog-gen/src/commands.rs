@@ -223,6 +223,7 @@ pub(crate) fn read_options(source: &Source) -> ReadOptions {
         features: source.features.clone(),
         all_features: source.all_features,
         no_default_features: source.no_default_features,
+        declared: false,
     }
 }
 

@@ -37,6 +37,7 @@ struct Candidate<'a> {
 pub(crate) fn assemble(
     workspace: &Workspace,
     packages: Vec<(&DeclaringPackage, Vec<Module>)>,
+    with_declared: bool,
     findings: &mut Vec<Finding>,
 ) -> Assembled {
     let mut modules = Vec::new();
@@ -66,7 +67,7 @@ pub(crate) fn assemble(
     };
     let mut resolved: Vec<(Resolved, Vec<Finding>)> = (0..candidates.len())
         .into_par_iter()
-        .map(|index| context.table(index))
+        .map(|index| context.table(index, with_declared))
         .collect();
     for (_, found) in &mut resolved {
         findings.append(found);
@@ -90,7 +91,7 @@ pub(crate) fn assemble(
         if candidate.scan.is_broken || !taken.insert((name.clone(), resolved.table.name.clone())) {
             continue;
         }
-        declared.push(resolved.declared);
+        declared.extend(resolved.declared);
         databases
             .entry(name.clone())
             .or_insert_with(|| context.database(name, candidate, findings))
@@ -180,7 +181,7 @@ fn candidates<'a>(
 /// A table with everything resolved.
 struct Resolved {
     table: Table,
-    declared: DeclaredTable,
+    declared: Option<DeclaredTable>,
 }
 
 struct Context<'a> {
@@ -191,7 +192,7 @@ struct Context<'a> {
 }
 
 impl Context<'_> {
-    fn table(&self, index: usize) -> (Resolved, Vec<Finding>) {
+    fn table(&self, index: usize, with_declared: bool) -> (Resolved, Vec<Finding>) {
         let candidate = &self.candidates[index];
         let module = &self.modules[candidate.module];
         let declaration = &candidate.scan.declaration;
@@ -219,11 +220,11 @@ impl Context<'_> {
                 })
                 .collect(),
         };
-        let declared = DeclaredTable {
+        let declared = with_declared.then(|| DeclaredTable {
             module: module.path.join("::"),
             declaration: declaration.clone(),
             columns: columns.clone(),
-        };
+        });
 
         let mut table = declaration.table.clone();
         table.columns = columns;

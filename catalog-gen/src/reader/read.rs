@@ -24,6 +24,8 @@ pub struct ReadOptions {
     pub all_features: bool,
     /// The default features are off.
     pub no_default_features: bool,
+    /// Also give [`Reading::declared`], which takes as much memory as the catalog.
+    pub declared: bool,
 }
 
 /// Reads a workspace, remembering files that didn't change.
@@ -40,7 +42,7 @@ pub struct Reading {
     pub catalog: Catalog,
     /// Everything found, sorted by place.
     pub findings: Vec<Finding>,
-    /// The same tables as the macro registers them.
+    /// The same tables as the macro registers them; empty unless the options ask for them.
     pub declared: Vec<DeclaredTable>,
     /// All source files that were followed.
     pub files: Vec<PathBuf>,
@@ -96,7 +98,12 @@ impl Reader {
             files.extend(followed.files);
             packages.push((package, followed.modules));
         }
-        let assembled = assemble::assemble(&self.workspace, packages, &mut findings);
+        let assembled = assemble::assemble(
+            &self.workspace,
+            packages,
+            self.options.declared,
+            &mut findings,
+        );
         for finding in &mut findings {
             finding.redact();
         }

@@ -24,15 +24,15 @@ pub struct Documentation {
 /// Reads the attributes.
 pub fn documentation(attributes: &[Attribute], diagnostics: &mut Diagnostics) -> Documentation {
     let mut documentation = Documentation::default();
-    let mut lines: Vec<String> = Vec::new();
+    let mut raw = String::new();
     for attribute in attributes {
         if attribute.path().is_ident("doc") {
-            doc(attribute, &mut documentation, &mut lines, diagnostics);
+            doc(attribute, &mut documentation, &mut raw, diagnostics);
         } else if attribute.path().is_ident("deprecated") {
             documentation.deprecated = deprecated(attribute, diagnostics);
         }
     }
-    documentation.docs = join(&lines);
+    documentation.docs = unindent(&raw);
     if let Some(secret) = crate::secret::find(&documentation.docs) {
         let docs = |attribute: &&Attribute| attribute.path().is_ident("doc");
         let holds_it = |attribute: &&Attribute| {
@@ -65,15 +65,15 @@ pub(crate) fn doc_text(attribute: &Attribute) -> Option<String> {
 fn doc(
     attribute: &Attribute,
     documentation: &mut Documentation,
-    lines: &mut Vec<String>,
+    raw: &mut String,
     diagnostics: &mut Diagnostics,
 ) {
     match &attribute.meta {
         Meta::NameValue(meta) => match doc_text(attribute) {
-            Some(text) => lines.extend(text.lines().map(str::to_owned).chain(
-                // `lines` drops an empty text, which is an empty line here.
-                text.is_empty().then(String::new),
-            )),
+            Some(text) => {
+                raw.push_str(&text);
+                raw.push('\n');
+            }
             None => diagnostics.push(
                 Diagnostic::new(
                     Code::DocAttribute,
@@ -165,18 +165,23 @@ fn public(what: &str, text: &syn::LitStr, diagnostics: &mut Diagnostics) -> Opti
     None
 }
 
-/// Joins doc lines and strips the indentation that they share, as rustdoc does.
-fn join(lines: &[String]) -> String {
-    let indent = lines
-        .iter()
+/// Strips the indentation that all lines share, as rustdoc does, and empty lines around the text.
+fn unindent(raw: &str) -> String {
+    let indent = raw
+        .lines()
         .filter(|line| !line.trim().is_empty())
         .map(|line| line.len() - line.trim_start_matches(' ').len())
         .min()
         .unwrap_or(0);
-    let mut text = String::new();
-    for line in lines {
-        text.push_str(line.get(indent..).unwrap_or_default().trim_end());
+    let mut text = String::with_capacity(raw.len());
+    for line in raw.lines() {
+        let line = line.get(indent..).unwrap_or_default().trim_end();
+        if text.is_empty() && line.is_empty() {
+            continue;
+        }
+        text.push_str(line);
         text.push('\n');
     }
-    text.trim_matches('\n').to_owned()
+    text.truncate(text.trim_end_matches('\n').len());
+    text
 }

@@ -4,6 +4,7 @@ mod build;
 mod check;
 mod diff;
 mod explain;
+mod http;
 mod list;
 mod search;
 mod serve;
@@ -50,9 +51,7 @@ pub(crate) enum Failure {
     #[error("can't load `{}`: {error}", .path.display())]
     Load { path: PathBuf, error: LoadError },
     #[error("can't listen on {address}: {error}")]
-    Listen { address: String, error: String },
-    #[error("can't take any more connections: {0}")]
-    Accept(io::Error),
+    Listen { address: String, error: io::Error },
     #[error("can't watch for changes: {0}")]
     Watch(#[from] notify::Error),
     #[error("unknown {what} `{name}`")]

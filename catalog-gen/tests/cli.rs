@@ -42,9 +42,20 @@ mod build {
         let lake = Lake::demo();
         let run = lake.expect(0, &["build"]);
         assert!(run.stdout.is_empty(), "data only: {}", run.stdout);
-        assert!(run.stderr.contains("tables in 10 databases -> target/catalog"), "{}", run.stderr);
+        assert!(
+            run.stderr
+                .contains("tables in 10 databases -> target/catalog"),
+            "{}",
+            run.stderr
+        );
         let site = files(&lake.path("target/catalog"));
-        for path in ["index.html", "404.html", "catalog.json", "llms.txt", "neural/index.html"] {
+        for path in [
+            "index.html",
+            "404.html",
+            "catalog.json",
+            "llms.txt",
+            "neural/index.html",
+        ] {
             assert!(site.contains_key(path), "no {path}");
         }
         assert!(site["surgery/surgeries.html"].len() > 4000);
@@ -60,7 +71,11 @@ mod build {
         let out = other.path().join("deep/er/site");
         let manifest = two.path("demo/Cargo.toml");
         let mut command = Lake::empty().command(&["build", "--manifest-path"]);
-        command.arg(manifest).arg("--out").arg(&out).current_dir(other.path());
+        command
+            .arg(manifest)
+            .arg("--out")
+            .arg(&out)
+            .current_dir(other.path());
         assert_eq!(run(&mut command).code, Some(0));
         assert_eq!(files(&one.path("site")), files(&out));
     }
@@ -89,7 +104,11 @@ mod build {
         // What the last build remembers saves time only.
         fs::remove_dir_all(lake.path("target/catalog-gen")).expect("the state");
         let again = lake.expect(0, &["build"]);
-        assert!(again.stderr.contains(" 0 files written"), "{}", again.stderr);
+        assert!(
+            again.stderr.contains(" 0 files written"),
+            "{}",
+            again.stderr
+        );
         assert_eq!(times(&out), before);
     }
 
@@ -101,7 +120,11 @@ mod build {
         lake.write("site/index.html", "mine");
         fs::remove_file(lake.path("site/neural/band_power.html")).expect("a page");
         let again = lake.expect(0, &["build", "--out", "site"]);
-        assert!(again.stderr.contains(" 2 files written"), "{}", again.stderr);
+        assert!(
+            again.stderr.contains(" 2 files written"),
+            "{}",
+            again.stderr
+        );
         assert_eq!(files(&lake.path("site")), before);
     }
 
@@ -133,11 +156,18 @@ mod build {
         let lake = Lake::new();
         lake.expect(0, &["build", "--out", "site"]);
         lake.write("site/CNAME", "lake.example.org");
-        lake.write("crates/lab/src/lib.rs", "//! A lake for tests.\n\npub mod neural;\n");
+        lake.write(
+            "crates/lab/src/lib.rs",
+            "//! A lake for tests.\n\npub mod neural;\n",
+        );
         fs::remove_file(lake.path("crates/lab/src/surgery.rs")).expect("a module");
         lake.expect(0, &["build", "--out", "site"]);
         let site = files(&lake.path("site"));
-        assert!(!site.keys().any(|path| path.starts_with("surgery/")), "{:?}", site.keys());
+        assert!(
+            !site.keys().any(|path| path.starts_with("surgery/")),
+            "{:?}",
+            site.keys()
+        );
         assert!(!lake.path("site/surgery").exists(), "an empty folder stays");
         assert!(site.contains_key("CNAME"), "somebody else's file is gone");
     }
@@ -148,7 +178,9 @@ mod build {
         lake.expect(0, &["build", "--out", "site"]);
         lake.write(
             "crates/more/Cargo.toml",
-            &lake.read("crates/lab/Cargo.toml").replace("\"lab\"", "\"more\""),
+            &lake
+                .read("crates/lab/Cargo.toml")
+                .replace("\"lab\"", "\"more\""),
         );
         lake.write("crates/more/src/lib.rs", "//! More.\n\npub mod devices;\n");
         let devices = NEURAL.replace("neural.band_power", "devices.band_power");
@@ -162,7 +194,12 @@ mod build {
         let lake = Lake::new();
         lake.write("thesis/chapter.tex", "precious");
         let run = lake.expect(2, &["build", "--out", "thesis"]);
-        assert!(run.stderr.contains("`thesis` is not empty and was not made by"), "{}", run.stderr);
+        assert!(
+            run.stderr
+                .contains("`thesis` is not empty and was not made by"),
+            "{}",
+            run.stderr
+        );
         assert!(run.stderr.contains("hint: "), "{}", run.stderr);
         assert_eq!(files(&lake.path("thesis")).len(), 1);
     }
@@ -172,12 +209,20 @@ mod build {
         let lake = Lake::new();
         lake.write("file", "");
         let run = lake.expect(2, &["build", "--out", "file"]);
-        assert!(run.stderr.contains("`file` is not a folder"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("`file` is not a folder"),
+            "{}",
+            run.stderr
+        );
         lake.expect(2, &["build", "--out", "file/below"]);
         // Nobody may write here, not even the superuser, who may write in a read-only folder.
         if cfg!(target_os = "linux") {
             let run = lake.expect(2, &["build", "--out", "/proc/site"]);
-            assert!(run.stderr.contains("can't write `/proc/site"), "{}", run.stderr);
+            assert!(
+                run.stderr.contains("can't write `/proc/site"),
+                "{}",
+                run.stderr
+            );
         }
     }
 
@@ -195,14 +240,22 @@ mod build {
         lake.edit(BROKEN.0, BROKEN.1, BROKEN.2);
         let run = lake.expect(1, &["build"]);
         assert!(run.stderr.contains("error[NL"), "{}", run.stderr);
-        assert!(run.stderr.contains("crates/lab/src/neural.rs:8:"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("crates/lab/src/neural.rs:8:"),
+            "{}",
+            run.stderr
+        );
         assert!(run.stderr.contains("1 error"), "{}", run.stderr);
         assert_eq!(times(&lake.path("site")), before);
 
         lake.expect(1, &["build", "--keep-going"]);
         assert!(!lake.path("site/neural/band_power.html").exists());
         assert!(lake.path("site/surgery/surgeries.html").exists());
-        assert_eq!(lake.read("catalog.json"), committed, "half a catalog was committed");
+        assert_eq!(
+            lake.read("catalog.json"),
+            committed,
+            "half a catalog was committed"
+        );
     }
 
     #[test]
@@ -231,9 +284,17 @@ mod build {
         assert!(list(&["list", "--features", "trials"]).contains("neural.trials"));
         assert!(list(&["list", "--all-features"]).contains("neural.trials"));
         let run = lake.expect(2, &["list", "--features", "trails"]);
-        assert!(run.stderr.contains("has the feature `trails`"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("has the feature `trails`"),
+            "{}",
+            run.stderr
+        );
         let run = lake.expect(2, &["list", "--package", "lba"]);
-        assert!(run.stderr.contains("hint: did you mean `lab`?"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("hint: did you mean `lab`?"),
+            "{}",
+            run.stderr
+        );
     }
 
     #[test]
@@ -252,16 +313,32 @@ mod build {
         let template = "https://code.example/{repository}?at={commit}&f={file}#{line}";
         lake.expect(
             0,
-            &["build", "--out", "site", "--commit", COMMIT, "--source-url", template],
+            &[
+                "build",
+                "--out",
+                "site",
+                "--commit",
+                COMMIT,
+                "--source-url",
+                template,
+            ],
         );
-        assert!(lake.read(page).contains(&format!("at={COMMIT}")), "{}", lake.read(page));
+        assert!(
+            lake.read(page).contains(&format!("at={COMMIT}")),
+            "{}",
+            lake.read(page)
+        );
     }
 
     #[test]
     fn mounts_the_page_for_lost_visitors_anywhere() {
         let lake = Lake::new();
         lake.expect(0, &["build", "--out", "site", "--base-path", "/docs/lake/"]);
-        assert!(lake.read("site/404.html").contains("\"/docs/lake/"), "{}", lake.read("site/404.html"));
+        assert!(
+            lake.read("site/404.html").contains("\"/docs/lake/"),
+            "{}",
+            lake.read("site/404.html")
+        );
     }
 
     #[test]
@@ -269,27 +346,56 @@ mod build {
         let lake = Lake::new();
         lake.expect(0, &["build", "--out", "site"]);
         fs::copy(lake.path("site/catalog.json"), lake.path("old.json")).expect("a copy");
-        lake.edit("crates/lab/src/surgery.rs", "duration: i32", "duration: i64");
+        lake.edit(
+            "crates/lab/src/surgery.rs",
+            "duration: i32",
+            "duration: i64",
+        );
         lake.expect(0, &["build", "--out", "site", "--since", "old.json"]);
         let page = lake.read("site/changes.html");
-        assert!(page.contains("surgeries") && page.contains("duration"), "{page}");
+        assert!(
+            page.contains("surgeries") && page.contains("duration"),
+            "{page}"
+        );
         let run = lake.expect(2, &["build", "--out", "site", "--since", "missing.json"]);
-        assert!(run.stderr.contains("can't read `missing.json`"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("can't read `missing.json`"),
+            "{}",
+            run.stderr
+        );
         lake.write("old.json", "{\"format_version\": 1");
         let run = lake.expect(2, &["build", "--out", "site", "--since", "old.json"]);
-        assert!(run.stderr.contains("can't load `old.json`"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("can't load `old.json`"),
+            "{}",
+            run.stderr
+        );
     }
 
     #[test]
     fn takes_templates_of_others() {
         let lake = Lake::new();
         lake.write("look/404.html", "<!doctype html><title>Lost at sea</title>");
-        lake.write("snippets/45-julia.j2", "{# title: Julia | language: text #}\nread({{ table }})");
-        let arguments =
-            ["build", "--out", "site", "--templates", "look", "--snippets", "snippets"];
+        lake.write(
+            "snippets/45-julia.j2",
+            "{# title: Julia | language: text #}\nread({{ table }})",
+        );
+        let arguments = [
+            "build",
+            "--out",
+            "site",
+            "--templates",
+            "look",
+            "--snippets",
+            "snippets",
+        ];
         lake.expect(0, &arguments);
         assert!(lake.read("site/404.html").contains("Lost at sea"));
-        assert!(lake.read("site/surgery/surgeries.html").to_lowercase().contains("julia"));
+        assert!(
+            lake.read("site/surgery/surgeries.html")
+                .to_lowercase()
+                .contains("julia")
+        );
         // An edit of a template alone is noticed.
         lake.write("look/404.html", "<!doctype html><title>Back home</title>");
         lake.expect(0, &arguments);
@@ -311,7 +417,11 @@ mod build {
             lake.write(file, text);
             let run = lake.expect(2, &["build", "--out", "site", "--templates", "look"]);
             let name = file.trim_start_matches("look/");
-            assert!(run.stderr.contains(name) && run.stderr.contains("2:"), "{}", run.stderr);
+            assert!(
+                run.stderr.contains(name) && run.stderr.contains("2:"),
+                "{}",
+                run.stderr
+            );
             assert_eq!(times(&lake.path("site")), before, "{text}");
             fs::remove_dir_all(lake.path("look")).expect("a folder");
         }
@@ -347,7 +457,11 @@ mod build {
         let lake = Lake::new();
         let run = lake.expect(0, &["build", "--timings"]);
         for phase in ["cargo", "read", "site", "write"] {
-            assert!(run.stderr.contains(&format!("timing: {phase}: ")), "{}", run.stderr);
+            assert!(
+                run.stderr.contains(&format!("timing: {phase}: ")),
+                "{}",
+                run.stderr
+            );
         }
     }
 
@@ -384,10 +498,18 @@ mod workspace {
         assert!(run.stderr.contains("no `Cargo.toml` in"), "{}", run.stderr);
         assert!(run.stderr.contains("hint: ") && run.stderr.contains("--manifest-path"));
         let run = nowhere.expect(2, &["build", "--manifest-path", "lake/Cargo.toml"]);
-        assert!(run.stderr.contains("`lake/Cargo.toml` does not exist"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("`lake/Cargo.toml` does not exist"),
+            "{}",
+            run.stderr
+        );
         nowhere.write("Cargo.toml", "[workspace\n");
         let run = nowhere.expect(2, &["build"]);
-        assert!(run.stderr.contains("cargo can't read the workspace"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("cargo can't read the workspace"),
+            "{}",
+            run.stderr
+        );
     }
 
     #[test]
@@ -396,14 +518,21 @@ mod workspace {
         lake.edit("crates/lab/Cargo.toml", "neurolake = \"0.1\"", "");
         let run = lake.run(&["build", "--out", "site"]);
         assert!(!run.stderr.contains("panicked"), "{}", run.stderr);
-        assert!(run.stderr.contains("neurolake"), "says what is missing: {}", run.stderr);
+        assert!(
+            run.stderr.contains("neurolake"),
+            "says what is missing: {}",
+            run.stderr
+        );
     }
 
     #[test]
     fn may_hold_bad_files() {
         for (bytes, what) in [
             (&b"pub struct \xff\xfe"[..], "UTF-8"),
-            (b"#[table(delta = \"s3://lab/a\")]\npub struct {", "neural.rs:2:"),
+            (
+                b"#[table(delta = \"s3://lab/a\")]\npub struct {",
+                "neural.rs:2:",
+            ),
         ] {
             let lake = Lake::new();
             fs::write(lake.path(BROKEN.0), bytes).expect("a file");
@@ -419,17 +548,37 @@ mod check {
     #[test]
     fn finds_a_catalog_that_is_out_of_date() {
         let lake = Lake::new();
-        lake.edit("Cargo.toml", "title =", "catalog-json = \"docs/catalog.json\"\ntitle =");
+        lake.edit(
+            "Cargo.toml",
+            "title =",
+            "catalog-json = \"docs/catalog.json\"\ntitle =",
+        );
         let run = lake.expect(1, &["check"]);
-        assert!(run.stderr.contains("`docs/catalog.json` can't be read"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("`docs/catalog.json` can't be read"),
+            "{}",
+            run.stderr
+        );
         fs::create_dir(lake.path("docs")).expect("a folder");
         lake.expect(0, &["build"]);
         let run = lake.expect(0, &["check"]);
-        assert!(run.stderr.contains("3 tables in 2 databases are in order"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("3 tables in 2 databases are in order"),
+            "{}",
+            run.stderr
+        );
         lake.edit(BROKEN.0, "power: f32", "power: f64");
         let run = lake.expect(1, &["check"]);
-        assert!(run.stderr.contains("is not what the source says"), "{}", run.stderr);
-        assert!(run.stderr.contains("run `catalog-gen build`"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("is not what the source says"),
+            "{}",
+            run.stderr
+        );
+        assert!(
+            run.stderr.contains("run `catalog-gen build`"),
+            "{}",
+            run.stderr
+        );
         lake.expect(1, &["check", "--catalog", "docs/catalog.json"]);
         lake.expect(0, &["build"]);
         lake.expect(0, &["check", "--catalog", "docs/catalog.json"]);
@@ -438,7 +587,11 @@ mod check {
     #[test]
     fn takes_warnings_as_errors_on_request() {
         let lake = Lake::new();
-        lake.edit("crates/lab/src/surgery.rs", "/// Operations, one row each.\n", "");
+        lake.edit(
+            "crates/lab/src/surgery.rs",
+            "/// Operations, one row each.\n",
+            "",
+        );
         let run = lake.expect(0, &["check"]);
         assert!(run.stderr.contains("warning"), "{}", run.stderr);
         lake.expect(1, &["check", "--deny-warnings"]);
@@ -455,10 +608,16 @@ mod check {
         for command in ["check", "build"] {
             let run = lake.expect(1, &[command, "--message-format", "json"]);
             let findings = lines(&run.stdout);
-            let mut errors = findings.iter().filter(|finding| finding["severity"] == "error");
+            let mut errors = findings
+                .iter()
+                .filter(|finding| finding["severity"] == "error");
             let finding = errors.next().expect("the error");
             assert_eq!(errors.next(), None);
-            assert!(finding["code"].as_str().is_some_and(|code| code.starts_with("NL")));
+            assert!(
+                finding["code"]
+                    .as_str()
+                    .is_some_and(|code| code.starts_with("NL"))
+            );
             assert_eq!(finding["place"]["file"], BROKEN.0);
             assert_eq!(finding["place"]["line"], 8);
             assert_eq!(finding["place"]["column"], 18);
@@ -470,22 +629,36 @@ mod check {
     fn annotates_pull_requests() {
         let lake = broken();
         let run = lake.expect(1, &["check", "--message-format", "github"]);
-        assert!(run.stdout.lines().all(|line| line.starts_with("::")), "{}", run.stdout);
+        assert!(
+            run.stdout.lines().all(|line| line.starts_with("::")),
+            "{}",
+            run.stdout
+        );
         let line = run.stdout.lines().next().expect("an annotation");
         assert!(
             line.starts_with("::error file=crates/lab/src/neural.rs,line=8,col=18,"),
             "{line}"
         );
-        assert!(line.contains("%0Ahelp: did you mean `implant_id`?"), "{line}");
+        assert!(
+            line.contains("%0Ahelp: did you mean `implant_id`?"),
+            "{line}"
+        );
     }
 
     #[test]
     fn colours_only_what_may_be_coloured() {
         let lake = broken();
         let is_coloured = |run: &lake::Run| run.stderr.contains('\x1b');
-        assert!(!is_coloured(&lake.expect(1, &["check"])), "no terminal, no colour");
-        assert!(is_coloured(&lake.expect(1, &["check", "--color", "always"])));
-        assert!(!is_coloured(&lake.expect(1, &["check", "--color", "never"])));
+        assert!(
+            !is_coloured(&lake.expect(1, &["check"])),
+            "no terminal, no colour"
+        );
+        assert!(is_coloured(
+            &lake.expect(1, &["check", "--color", "always"])
+        ));
+        assert!(!is_coloured(
+            &lake.expect(1, &["check", "--color", "never"])
+        ));
         let mut command = lake.command(&["check"]);
         assert!(!is_coloured(&run(command.env("NO_COLOR", "1"))));
     }
@@ -498,7 +671,11 @@ mod diff {
         let lake = Lake::new();
         lake.expect(0, &["build", "--out", "site"]);
         fs::copy(lake.path("site/catalog.json"), lake.path("old.json")).expect("a copy");
-        lake.edit("crates/lab/src/surgery.rs", "duration: i32", "duration: String");
+        lake.edit(
+            "crates/lab/src/surgery.rs",
+            "duration: i32",
+            "duration: String",
+        );
         lake.expect(0, &["build", "--out", "site"]);
         fs::copy(lake.path("site/catalog.json"), lake.path("new.json")).expect("a copy");
         lake
@@ -511,11 +688,18 @@ mod diff {
         assert!(run.stdout.contains("surgery.surgeries"), "{}", run.stdout);
         assert!(run.stdout.contains("duration"), "{}", run.stdout);
         assert_eq!(lake.expect(0, &["diff", "old.json"]).stdout, run.stdout);
-        let json = lake.expect(0, &["diff", "old.json", "--format", "json"]).stdout;
+        let json = lake
+            .expect(0, &["diff", "old.json", "--format", "json"])
+            .stdout;
         let json: Value = serde_json::from_str(&json).expect("JSON");
         assert_eq!(json["breaking"], true);
-        let markdown = lake.expect(0, &["diff", "old.json", "--format", "markdown"]).stdout;
-        assert!(markdown.contains('`') && markdown.contains("surgeries"), "{markdown}");
+        let markdown = lake
+            .expect(0, &["diff", "old.json", "--format", "markdown"])
+            .stdout;
+        assert!(
+            markdown.contains('`') && markdown.contains("surgeries"),
+            "{markdown}"
+        );
     }
 
     #[test]
@@ -553,13 +737,20 @@ mod diff {
         let lake = changed();
         lake.write("odd.json", "[1]");
         for (arguments, message) in [
-            (["diff", "missing.json", "new.json"], "can't read `missing.json`"),
+            (
+                ["diff", "missing.json", "new.json"],
+                "can't read `missing.json`",
+            ),
             (["diff", "old.json", "odd.json"], "can't load `odd.json`"),
         ] {
             let run = lake.expect(2, &arguments);
             assert!(run.stderr.contains(message), "{}", run.stderr);
         }
-        lake.edit("old.json", "\"format_version\": 1", "\"format_version\": 99");
+        lake.edit(
+            "old.json",
+            "\"format_version\": 1",
+            "\"format_version\": 99",
+        );
         let run = lake.expect(2, &["diff", "old.json"]);
         assert!(run.stderr.contains("99"), "{}", run.stderr);
     }
@@ -572,16 +763,33 @@ mod look_up {
     fn searches_as_the_site_does() {
         let lake = Lake::demo();
         let run = lake.expect(0, &["search", "surgeries"]);
-        assert!(run.stdout.starts_with("surgery.surgeries  (delta)"), "{}", run.stdout);
+        assert!(
+            run.stdout.starts_with("surgery.surgeries  (delta)"),
+            "{}",
+            run.stdout
+        );
         let run = lake.expect(0, &["search", "surgeris", "--limit", "1"]);
         assert_eq!(run.stdout, "surgery.surgeries  (delta)\n");
-        let json = lake.expect(0, &["search", "--json", "robot", "db:surgery"]).stdout;
+        let json = lake
+            .expect(0, &["search", "--json", "robot", "db:surgery"])
+            .stdout;
         let json: Value = serde_json::from_str(&json).expect("JSON");
-        assert!(json["hits"].as_array().is_some_and(|hits| !hits.is_empty()), "{json}");
+        assert!(
+            json["hits"].as_array().is_some_and(|hits| !hits.is_empty()),
+            "{json}"
+        );
         let run = lake.expect(1, &["search", "qqxzzvw"]);
-        assert!(run.stdout.is_empty() && run.stderr.contains("no match"), "{}", run.stderr);
+        assert!(
+            run.stdout.is_empty() && run.stderr.contains("no match"),
+            "{}",
+            run.stderr
+        );
         let run = lake.expect(1, &["search", "--json", "qqxzzvw"]);
-        assert!(serde_json::from_str::<Value>(&run.stdout).is_ok(), "{}", run.stdout);
+        assert!(
+            serde_json::from_str::<Value>(&run.stdout).is_ok(),
+            "{}",
+            run.stdout
+        );
         lake.expect(2, &["search"]);
     }
 
@@ -591,16 +799,30 @@ mod look_up {
         let all = lake.expect(0, &["list"]).stdout;
         assert_eq!(all.lines().count(), 3, "{all}");
         let one = lake.expect(0, &["list", "surgery"]).stdout;
-        assert!(one.starts_with("surgery.surgeries") && one.lines().count() == 1, "{one}");
+        assert!(
+            one.starts_with("surgery.surgeries") && one.lines().count() == 1,
+            "{one}"
+        );
         let table = lake.expect(0, &["list", "neural.band_power"]).stdout;
-        assert!(table.contains("implant_id") && table.contains("partition"), "{table}");
+        assert!(
+            table.contains("implant_id") && table.contains("partition"),
+            "{table}"
+        );
         assert!(table.contains("crates/lab/src/neural.rs:"), "{table}");
         let json = lines(&lake.expect(0, &["list", "--json"]).stdout);
         assert_eq!(json.len(), 3);
         assert_eq!(json[2]["table"]["name"], "surgeries");
-        for (name, near) in [("surgry", "surgery"), ("neural.band_powr", "neural.band_power")] {
+        for (name, near) in [
+            ("surgry", "surgery"),
+            ("neural.band_powr", "neural.band_power"),
+        ] {
             let run = lake.expect(2, &["list", name]);
-            assert!(run.stderr.contains(&format!("hint: did you mean `{near}`?")), "{}", run.stderr);
+            assert!(
+                run.stderr
+                    .contains(&format!("hint: did you mean `{near}`?")),
+                "{}",
+                run.stderr
+            );
         }
         lake.expect(0, &["build", "--out", "site"]);
         let run = Lake::empty();
@@ -628,7 +850,11 @@ mod look_up {
             assert!(text.starts_with(code) && text.lines().count() > 2, "{text}");
         }
         let run = lake.expect(2, &["explain", "NL9999"]);
-        assert!(run.stderr.contains("unknown code `NL9999`"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("unknown code `NL9999`"),
+            "{}",
+            run.stderr
+        );
         lake.expect(0, &["explain", "nl0006"]);
     }
 }
@@ -640,8 +866,21 @@ mod talk {
     fn every_command_says_what_it_promises() {
         let lake = Lake::empty();
         for (command, promises) in [
-            ("build", &["a second run on the same source writes none", "nothing is written"][..]),
-            ("serve", &["reloading the browser as you save", "nothing is written", "--poll"]),
+            (
+                "build",
+                &[
+                    "a second run on the same source writes none",
+                    "nothing is written",
+                ][..],
+            ),
+            (
+                "serve",
+                &[
+                    "reloading the browser as you save",
+                    "nothing is written",
+                    "--poll",
+                ],
+            ),
             ("check", &["without writing anything", "catalog.json"]),
             ("diff", &["whether it breaks readers", "standard input"]),
             ("search", &["with the ranking of the site", "db:neural"]),
@@ -659,7 +898,11 @@ mod talk {
         for code in ["  0  ", "  1  ", "  2  "] {
             assert!(help.contains(code), "{help}");
         }
-        assert!(lake.expect(0, &["--version"]).stdout.starts_with("catalog-gen "));
+        assert!(
+            lake.expect(0, &["--version"])
+                .stdout
+                .starts_with("catalog-gen ")
+        );
     }
 
     #[test]
@@ -699,7 +942,11 @@ mod talk {
             stdout.read_exact(&mut first).expect("a byte");
             drop(stdout);
             let run = ended(&child.wait_with_output().expect("an end"));
-            assert_eq!((run.code, run.stderr.as_str()), (Some(0), ""), "{arguments:?}");
+            assert_eq!(
+                (run.code, run.stderr.as_str()),
+                (Some(0), ""),
+                "{arguments:?}"
+            );
         }
     }
 
@@ -708,10 +955,17 @@ mod talk {
     fn a_full_disk_is_an_error() {
         let lake = Lake::new();
         let mut command = lake.command(&["list"]);
-        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("a device");
+        let full = fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .expect("a device");
         let run = ended(&command.stdout(full).output().expect("the command"));
         assert_eq!(run.code, Some(2));
-        assert!(run.stderr.contains("can't write to standard output"), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("can't write to standard output"),
+            "{}",
+            run.stderr
+        );
     }
 
     #[test]

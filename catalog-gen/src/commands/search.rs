@@ -1,5 +1,6 @@
 //! `catalog-gen search`
 
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 
 use catalog_gen::search::{Hit, SearchIndex};
@@ -37,17 +38,17 @@ fn line(hit: &Hit, highlight: bool) -> String {
     let mut line = String::new();
     for (text, is_match) in hit.segments() {
         if is_match && highlight {
-            line.push_str(&format!("\x1b[1m{text}\x1b[0m"));
+            let _ = write!(line, "\x1b[1m{text}\x1b[0m");
         } else {
             line.push_str(&text);
         }
     }
-    line.push_str(&format!("  ({}", hit.kind));
+    let _ = write!(line, "  ({}", hit.kind);
     if hit.deprecated {
         line.push_str(", deprecated");
     }
     if hit.more > 0 {
-        line.push_str(&format!(", and in {} more", hit.more));
+        let _ = write!(line, ", and in {} more", hit.more);
     }
     line.push(')');
     line

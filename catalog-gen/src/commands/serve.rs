@@ -1,17 +1,17 @@
 //! `catalog-gen serve`: the preview.
 //!
-//! A state of the catalog lives on the stack of [`generation`] and is rendered by a few threads
-//! until a file changes; then the next one takes over. Requests meanwhile wait in the listener's
-//! queue, so nobody sees half of an edit. Pages are rendered when they are asked for.
+//! A state of the catalog lives on the stack of [`Preview::generation`] and is rendered by a few
+//! threads until a file changes; then the next one takes over. Pages are rendered when they are
+//! asked for. Requests wait in a queue meanwhile, so nobody sees half of an edit.
 //!
-//! Those threads never talk to the network, where somebody may be slow: each answer, and each
-//! browser that listens for changes, has a thread of its own that outlives the state.
+//! Those threads never talk to the network, where somebody may be slow: connections have threads of
+//! their own, which outlive the state.
 
-use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use catalog_gen::site::{LIVE_SCRIPT, Site, SiteOptions};
 use catalog_gen::snippets::Snippets;
 use neurolake_declare::diagnostic::Severity;
 use neurolake_model::Catalog;
-use tiny_http::{Header, Method, Request, Response, Server, StatusCode};
 
 use super::build::look;
 use super::check::count;
+use super::http::{self, Answer, Request};
 use super::watch::{Changed, Watch};
 use super::{Failure, Outcome, Talk, load, print, read_options};
 use crate::cli::{MessageFormat, Serve};
@@ -45,31 +45,53 @@ pub(crate) fn run(arguments: &Serve, talk: &Talk) -> Result<Outcome, Failure> {
         old: arguments.since.as_deref().map(load).transpose()?,
         cargo: None,
     };
-    let server = Server::http((&*arguments.bind, arguments.port)).map_err(|error| {
-        Failure::Listen {
-            address: format!("{}:{}", arguments.bind, arguments.port),
-            error: error.to_string(),
-        }
-    })?;
-    let browsers = Arc::new(Browsers::default());
+    let listener = TcpListener::bind((&*arguments.bind, arguments.port));
+    let refused = |error| Failure::Listen {
+        address: format!("{}:{}", arguments.bind, arguments.port),
+        error,
+    };
+    let listener = listener.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    let (pages, browsers) = (Arc::new(Pages::default()), Arc::new(Browsers::default()));
     let mut watch = Watch::new(arguments.poll, matters)?;
     let mut reading = preview.read(&mut watch)?;
     let root = preview.reader.workspace().root.clone();
-    talk.findings(&reading.findings, &root, MessageFormat::Human, Severity::Warning)?;
+    talk.findings(
+        &reading.findings,
+        &root,
+        MessageFormat::Human,
+        Severity::Warning,
+    )?;
     talk.say(&format!(
         "{} in {}, reloading as you save; Ctrl-C ends it",
         count(reading.catalog.tables().count(), "table"),
         count(reading.catalog.databases.len(), "database"),
     ));
-    print(&format!("http://{}/", server.server_addr()))?;
+    let (asked, listening) = (pages.clone(), browsers.clone());
+    std::thread::spawn(move || {
+        http::listen(&listener, move |request, stream| {
+            if request.path == EVENTS && request.method == "GET" {
+                // It ends with the connection.
+                let _ = listening.tell(stream);
+                return None;
+            }
+            asked.ask(request)
+        });
+    });
+    print(&format!("http://{address}/"))?;
     loop {
-        let changed = preview.generation(&server, &browsers, &reading, talk, &mut watch);
+        let changed = preview.generation(&pages, &browsers, &reading, talk, &mut watch);
         if concerns_cargo(&changed, &reading) {
             preview.reopen(talk);
         }
         reading = preview.read(&mut watch)?;
         if !reading.is_good() {
-            talk.findings(&reading.findings, &root, MessageFormat::Human, Severity::Error)?;
+            talk.findings(
+                &reading.findings,
+                &root,
+                MessageFormat::Human,
+                Severity::Error,
+            )?;
         }
     }
 }
@@ -113,7 +135,9 @@ impl Preview<'_> {
         folders.extend(workspace.manifests.iter().filter_map(parent));
         // Where a module is declared before its file is written, no file leads to its folder yet.
         for package in &workspace.packages {
-            let entries = walkdir::WalkDir::new(package.folder.join("src")).into_iter().flatten();
+            let entries = walkdir::WalkDir::new(package.folder.join("src"))
+                .into_iter()
+                .flatten();
             let inner = entries.filter(|entry| entry.file_type().is_dir());
             folders.extend(inner.map(walkdir::DirEntry::into_path));
         }
@@ -125,14 +149,17 @@ impl Preview<'_> {
     /// Serves one state of the catalog until something changes.
     fn generation(
         &self,
-        server: &Server,
-        browsers: &Arc<Browsers>,
+        pages: &Pages,
+        browsers: &Browsers,
         reading: &Reading,
         talk: &Talk,
         watch: &mut Watch,
     ) -> Changed {
         let look = look(&self.arguments.look, self.reader.workspace());
-        let changes = self.old.as_ref().map(|old| CatalogDiff::new(old, &reading.catalog));
+        let changes = self
+            .old
+            .as_ref()
+            .map(|old| CatalogDiff::new(old, &reading.catalog));
         let options = SiteOptions {
             templates: look.templates,
             live: true,
@@ -141,9 +168,10 @@ impl Preview<'_> {
         };
         let mut problems = self.problems(reading);
         let snippets = Snippets::load(look.snippets.as_deref()).map_err(Failure::from);
-        let site = snippets.as_ref().ok().map(|snippets| {
-            Site::new(&reading.catalog, options, snippets).map_err(Failure::from)
-        });
+        let site = snippets
+            .as_ref()
+            .ok()
+            .map(|snippets| Site::new(&reading.catalog, options, snippets).map_err(Failure::from));
         let failure = match (&snippets, &site) {
             (Err(failure), _) | (_, Some(Err(failure))) => Some(failure),
             _ => None,
@@ -154,28 +182,18 @@ impl Preview<'_> {
         }
         let site = site.as_ref().and_then(|site| site.as_ref().ok());
         browsers.update(&problems);
-        let is_over = AtomicBool::new(false);
+        pages.open();
         std::thread::scope(|scope| {
             for _ in 0..THREADS {
                 scope.spawn(|| {
-                    while !is_over.load(Ordering::Acquire) {
-                        match server.recv_timeout(Duration::from_secs(1)) {
-                            Ok(Some(request)) => answer(request, site, browsers),
-                            Ok(None) => {}
-                            // The listener has ended itself: nobody could connect any more.
-                            Err(error) => {
-                                talk.failure(&Failure::Accept(error));
-                                std::process::exit(2);
-                            }
-                        }
+                    while let Some((path, answer)) = pages.next() {
+                        // A browser may go away before its answer.
+                        let _ = answer.send(render(site, &path));
                     }
                 });
             }
             let changed = watch.wait();
-            is_over.store(true, Ordering::Release);
-            for _ in 0..THREADS {
-                server.unblock();
-            }
+            pages.close();
             changed
         })
     }
@@ -201,11 +219,13 @@ fn concerns_cargo(changed: &Changed, reading: &Reading) -> bool {
     let Changed::Paths(paths) = changed else {
         return true;
     };
-    paths.iter().any(|path| match path.extension().and_then(|e| e.to_str()) {
-        Some("toml") => true,
-        Some("rs") => path.exists() != reading.files.binary_search(path).is_ok(),
-        _ => path.is_dir(),
-    })
+    paths
+        .iter()
+        .any(|path| match path.extension().and_then(|e| e.to_str()) {
+            Some("toml") => true,
+            Some("rs") => path.exists() != reading.files.binary_search(path).is_ok(),
+            _ => path.is_dir(),
+        })
 }
 
 fn chain(failure: &Failure) -> String {
@@ -219,37 +239,96 @@ fn chain(failure: &Failure) -> String {
     text
 }
 
-fn answer(request: Request, site: Option<&Site<'_>>, browsers: &Arc<Browsers>) {
+/// Requests on their way from connections to the threads that render.
+#[derive(Default)]
+struct Pages {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(String, Sender<Answer>)>,
+    is_open: bool,
+}
+
+impl Pages {
+    fn ask(&self, request: &Request) -> Option<Answer> {
+        if !matches!(request.method.as_str(), "GET" | "HEAD") {
+            return Some(Answer::new(
+                405,
+                "text/plain; charset=utf-8",
+                b"only GET\n".to_vec(),
+            ));
+        }
+        let (sender, answer) = mpsc::channel();
+        self.lock()
+            .waiting
+            .push_back((request.path.clone(), sender));
+        self.changed.notify_one();
+        answer.recv().ok()
+    }
+
+    /// The next request, or `None` when the state is over.
+    fn next(&self) -> Option<(String, Sender<Answer>)> {
+        let mut queue = self
+            .changed
+            .wait_while(self.lock(), |queue| {
+                queue.is_open && queue.waiting.is_empty()
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        if queue.is_open {
+            queue.waiting.pop_front()
+        } else {
+            None
+        }
+    }
+
+    fn open(&self) {
+        self.lock().is_open = true;
+    }
+
+    fn close(&self) {
+        self.lock().is_open = false;
+        self.changed.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn render(site: Option<&Site<'_>>, path: &str) -> Answer {
     const HTML: &str = "text/html; charset=utf-8";
-    if !matches!(request.method(), Method::Get | Method::Head) {
-        respond(request, 405, "text/plain; charset=utf-8", b"only GET\n".to_vec());
-        return;
-    }
-    let path = request.url().split(['?', '#']).next().unwrap_or_default();
-    let mut path = decode(path.trim_start_matches('/'));
-    if path == EVENTS && *request.method() == Method::Get {
-        browsers.join(request);
-        return;
-    }
     if path == LIVE_SCRIPT {
-        respond(request, 200, content_type(&path), LIVE_JS.as_bytes().to_vec());
-        return;
+        return Answer::new(200, content_type(path), LIVE_JS.as_bytes().to_vec());
     }
     let Some(site) = site else {
-        respond(request, 503, HTML, apology("The site can't be made at the moment."));
-        return;
+        return page(503, apology("The site can't be made at the moment."));
     };
-    if path.is_empty() || path.ends_with('/') {
-        path.push_str("index.html");
-    }
+    let path = if path.is_empty() || path.ends_with('/') {
+        format!("{path}index.html")
+    } else {
+        path.to_owned()
+    };
     match site.render(&path) {
-        Ok(Some(bytes)) => respond(request, 200, content_type(&path), bytes),
+        Ok(Some(bytes)) if content_type(&path) == HTML => page(200, bytes),
+        Ok(Some(bytes)) => Answer::new(200, content_type(&path), bytes),
         Ok(None) => match site.render("404.html") {
-            Ok(Some(bytes)) => respond(request, 404, HTML, bytes),
-            _ => respond(request, 404, HTML, apology("not found")),
+            Ok(Some(bytes)) => page(404, bytes),
+            _ => page(404, apology("not found")),
         },
-        Err(error) => respond(request, 500, HTML, apology(&chain(&Failure::from(error)))),
+        Err(error) => page(500, apology(&chain(&Failure::from(error)))),
     }
+}
+
+/// Tells the live script which state of the page it was loaded with.
+fn page(status: u16, bytes: Vec<u8>) -> Answer {
+    let mut answer = Answer::new(status, "text/html; charset=utf-8", bytes);
+    let text = String::from_utf8_lossy(&answer.bytes);
+    let script = format!("{LIVE_SCRIPT}?page={}", answer.etag);
+    answer.bytes = text.replacen(LIVE_SCRIPT, &script, 1).into_bytes();
+    answer
 }
 
 /// A page for want of the right one, which reloads when that is there again.
@@ -259,49 +338,6 @@ fn apology(text: &str) -> Vec<u8> {
         "<!doctype html><html lang=en><meta charset=utf-8><title>No page</title><pre>{text}</pre><script src=\"/{LIVE_SCRIPT}\"></script>\n"
     )
     .into_bytes()
-}
-
-fn respond(request: Request, status: u16, content_type: &str, bytes: Vec<u8>) {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    let hash = format!("{:016x}", hasher.finish());
-    let etag = format!("\"{hash}\"");
-    let is_same = request.headers().iter().any(|header| {
-        let known = header.value.as_str().split(',');
-        header.field.equiv("if-none-match") && known.into_iter().any(|known| known.trim() == etag)
-    });
-    let (status, bytes) = if is_same && status == 200 {
-        (304, Vec::new())
-    } else {
-        (status, with_hash(bytes, content_type, &hash))
-    };
-    let mut response = Response::from_data(bytes).with_status_code(StatusCode(status));
-    for (name, value) in [
-        ("content-type", content_type),
-        ("cache-control", "no-cache"),
-        ("etag", &etag),
-    ] {
-        if let Ok(header) = Header::from_bytes(name, value) {
-            response.add_header(header);
-        }
-    }
-    // A browser that went away is nothing to do anything about.
-    aside(move || drop(request.respond(response)));
-}
-
-/// Does what may wait for somebody else. Without a thread for it the connection is cut.
-fn aside(work: impl FnOnce() + Send + 'static) {
-    let _ = std::thread::Builder::new().spawn(work);
-}
-
-/// Tells the live script which state of the page it was loaded with.
-fn with_hash(bytes: Vec<u8>, content_type: &str, hash: &str) -> Vec<u8> {
-    if !content_type.starts_with("text/html") {
-        return bytes;
-    }
-    let text = String::from_utf8_lossy(&bytes);
-    let script = format!("{LIVE_SCRIPT}?page={hash}");
-    text.replacen(LIVE_SCRIPT, &script, 1).into_bytes()
 }
 
 fn content_type(path: &str) -> &'static str {
@@ -314,27 +350,6 @@ fn content_type(path: &str) -> &'static str {
         Some("svg") => "image/svg+xml",
         _ => "text/plain; charset=utf-8",
     }
-}
-
-/// Percent-decodes a path.
-fn decode(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let digits = tail.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
-        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) if *first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Tells browsers that listen what happens.
@@ -361,13 +376,8 @@ impl Browsers {
         self.changed.notify_all();
     }
 
-    fn join(self: &Arc<Self>, request: Request) {
-        let browsers = self.clone();
-        // It ends with the connection.
-        aside(move || drop(browsers.tell(request.into_writer())));
-    }
-
-    fn tell(&self, mut stream: Box<dyn Write + Send>) -> io::Result<()> {
+    /// Tells one browser, until it goes away.
+    fn tell(&self, stream: &mut impl Write) -> io::Result<()> {
         stream.write_all(
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncache-control: no-cache\r\nconnection: close\r\n\r\nretry: 300\n\n",
         )?;

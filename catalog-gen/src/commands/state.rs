@@ -63,7 +63,10 @@ impl State {
             && state.stamps.iter().all(|(path, length, changed)| {
                 stamp(path).is_some_and(|now| now == (*length, *changed))
             })
-            && state.homes.iter().all(|(home, known)| packages(home) == *known);
+            && state
+                .homes
+                .iter()
+                .all(|(home, known)| packages(home) == *known);
         is_same.then_some(state.summary)
     }
 
@@ -82,7 +85,9 @@ impl State {
 fn packages(home: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(home).into_iter().flatten().flatten();
     let folders = entries.map(|entry| entry.path());
-    let mut packages: Vec<PathBuf> = folders.filter(|path| path.join("Cargo.toml").is_file()).collect();
+    let mut packages: Vec<PathBuf> = folders
+        .filter(|path| path.join("Cargo.toml").is_file())
+        .collect();
     packages.sort();
     packages
 }

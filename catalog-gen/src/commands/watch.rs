@@ -83,9 +83,7 @@ impl Watch {
     /// Waits for a change that matters.
     pub(crate) fn wait(&mut self) -> Changed {
         match &mut self.source {
-            Source::Announced { events, .. } => {
-                announced(events, self.matters, &mut self.watched)
-            }
+            Source::Announced { events, .. } => announced(events, self.matters, &mut self.watched),
             Source::Polled { stamps } => polled(&self.watched, self.matters, stamps),
         }
     }
@@ -152,7 +150,9 @@ fn polled(watched: &BTreeSet<PathBuf>, matters: fn(&Path) -> bool, stamps: &mut 
             stamp(folder, matters, &mut now);
         }
         let differs = |a: &Stamps, b: &Stamps| -> BTreeSet<PathBuf> {
-            let different = a.iter().filter(|(path, stamp)| b.get(*path) != Some(*stamp));
+            let different = a
+                .iter()
+                .filter(|(path, stamp)| b.get(*path) != Some(*stamp));
             different.map(|(path, _)| path.clone()).collect()
         };
         let mut paths = differs(&now, stamps);

@@ -32,7 +32,7 @@ trials = []
 
 const LIB: &str = "//! A lake for tests.\n\npub mod neural;\npub mod surgery;\n";
 
-pub const NEURAL: &str = r#"//! Signals.
+pub(crate) const NEURAL: &str = r#"//! Signals.
 
 use neurolake::prelude::*;
 
@@ -43,7 +43,7 @@ use neurolake::prelude::*;
     owner = "signals",
     example(implant_id = 7)
 )]
-pub struct BandPower {
+pub(crate) struct BandPower {
     /// The recording implant.
     pub implant_id: i32,
     /// Power over the baseline.
@@ -53,7 +53,7 @@ pub struct BandPower {
 
 /// Mean power of each implant.
 #[table(sql = "select implant_id, avg(power) as power from neural.band_power group by implant_id")]
-pub struct MeanPower {
+pub(crate) struct MeanPower {
     /// The recording implant.
     pub implant_id: i32,
     /// Mean power.
@@ -63,19 +63,19 @@ pub struct MeanPower {
 /// Trials of new electrodes.
 #[cfg(feature = "trials")]
 #[table(delta = "s3://lab/trials")]
-pub struct Trials {
+pub(crate) struct Trials {
     /// Number of the trial.
     pub trial_id: i64,
 }
 "#;
 
-pub const SURGERY: &str = r#"//! Operations.
+pub(crate) const SURGERY: &str = r#"//! Operations.
 
 use neurolake::prelude::*;
 
 /// Operations, one row each.
 #[table(delta = "s3://lab/surgeries", owner = "robotics", tags("phi"))]
-pub struct Surgeries {
+pub(crate) struct Surgeries {
     /// Number of the operation.
     pub surgery_id: i64,
     /// From incision to closure.
@@ -85,19 +85,19 @@ pub struct Surgeries {
 "#;
 
 /// A workspace that vanishes with it.
-pub struct Lake {
+pub(crate) struct Lake {
     folder: TempDir,
 }
 
 /// How a command ended.
-pub struct Run {
-    pub code: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Lake {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let lake = Self::empty();
         lake.write("Cargo.toml", MANIFEST);
         lake.write("crates/lab/Cargo.toml", PACKAGE);
@@ -108,7 +108,7 @@ impl Lake {
     }
 
     /// The demo lake, alone in a workspace.
-    pub fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         let lake = Self::empty();
         lake.write("Cargo.toml", &MANIFEST.replace("crates/*", "demo"));
         lake.write("demo/Cargo.toml", &PACKAGE.replace("lab", "demo"));
@@ -120,29 +120,29 @@ impl Lake {
         lake
     }
 
-    pub fn empty() -> Self {
+    pub(crate) fn empty() -> Self {
         Self {
             folder: tempfile::tempdir().expect("a folder"),
         }
     }
 
-    pub fn path(&self, path: &str) -> PathBuf {
+    pub(crate) fn path(&self, path: &str) -> PathBuf {
         self.folder.path().join(path)
     }
 
-    pub fn write(&self, path: &str, text: &str) {
+    pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().expect("a file in a folder")).expect("a folder");
         fs::write(path, text).expect("a file");
     }
 
-    pub fn read(&self, path: &str) -> String {
+    pub(crate) fn read(&self, path: &str) -> String {
         let path = self.path(path);
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
     }
 
     /// Replaces text that must be there.
-    pub fn edit(&self, path: &str, from: &str, to: &str) {
+    pub(crate) fn edit(&self, path: &str, from: &str, to: &str) {
         let text = self.read(path);
         assert!(text.contains(from), "`{path}` holds no {from:?}");
         self.write(path, &text.replace(from, to));
@@ -150,21 +150,26 @@ impl Lake {
 
     /// The command, to be run in the workspace's folder with nothing of the caller's in its
     /// environment that would change the result.
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-gen"));
         command.args(arguments).current_dir(self.folder.path());
-        for name in ["CARGO_TARGET_DIR", "GITHUB_SHA", "CI_COMMIT_SHA", "NO_COLOR"] {
+        for name in [
+            "CARGO_TARGET_DIR",
+            "GITHUB_SHA",
+            "CI_COMMIT_SHA",
+            "NO_COLOR",
+        ] {
             command.env_remove(name);
         }
         command
     }
 
-    pub fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         run(&mut self.command(arguments))
     }
 
     /// Runs what must end with this code.
-    pub fn expect(&self, code: i32, arguments: &[&str]) -> Run {
+    pub(crate) fn expect(&self, code: i32, arguments: &[&str]) -> Run {
         let run = self.run(arguments);
         assert_eq!(
             run.code,
@@ -178,11 +183,11 @@ impl Lake {
     }
 }
 
-pub fn run(command: &mut Command) -> Run {
+pub(crate) fn run(command: &mut Command) -> Run {
     ended(&command.stdin(Stdio::null()).output().expect("the command"))
 }
 
-pub fn ended(output: &Output) -> Run {
+pub(crate) fn ended(output: &Output) -> Run {
     Run {
         code: output.status.code(),
         stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -191,18 +196,22 @@ pub fn ended(output: &Output) -> Run {
 }
 
 /// Every file below a folder with its bytes.
-pub fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     below(folder)
         .into_iter()
         .map(|path| {
-            let name = path.strip_prefix(folder).expect("below").display().to_string();
+            let name = path
+                .strip_prefix(folder)
+                .expect("below")
+                .display()
+                .to_string();
             (name, fs::read(&path).expect("a file"))
         })
         .collect()
 }
 
 /// When each file below a folder was written.
-pub fn times(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
+pub(crate) fn times(folder: &Path) -> BTreeMap<PathBuf, SystemTime> {
     let time = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified());
     below(folder)
         .into_iter()

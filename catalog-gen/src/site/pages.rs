@@ -70,6 +70,8 @@ struct Home<'a> {
     deprecated: usize,
     facets: Vec<HomeFacets>,
     sections: Vec<Section<'a>>,
+    /// Sections are only names, side by side.
+    brief: bool,
     pager: Option<Pager>,
 }
 
@@ -218,10 +220,12 @@ impl<'a> Site<'a> {
         globals.insert("repository", &repository.filter(|address| is_web(address)));
     }
 
-    fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<String, SiteError> {
-        Ok(self
-            .tera
-            .render(template, &Context::from_serialize(page)?)?)
+    fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<Vec<u8>, SiteError> {
+        // Most pages fit; growing in steps would copy them again and again.
+        let mut html = Vec::with_capacity(16 * 1024);
+        let context = Context::from_serialize(page)?;
+        self.tera.render_to(template, &context, &mut html)?;
+        Ok(html)
     }
 
     fn place<'s>(&'s self, root: &'s str) -> Place<'s> {
@@ -260,7 +264,7 @@ impl<'a> Site<'a> {
         self.docs_html().len() > HOME_DOCS
     }
 
-    pub(super) fn home(&self, page: usize) -> Result<String, SiteError> {
+    pub(super) fn home(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let catalog = self.atlas.catalog;
         let more_docs = self.has_about();
         let docs = if page > 0 {
@@ -326,6 +330,7 @@ impl<'a> Site<'a> {
                     deprecated: self.atlas.deprecated.len(),
                     facets,
                     sections,
+                    brief: rows.is_none(),
                     pager: pager("index", page, pages),
                 },
             },
@@ -346,7 +351,7 @@ impl<'a> Site<'a> {
         ids
     }
 
-    pub(super) fn about(&self) -> Result<String, SiteError> {
+    pub(super) fn about(&self) -> Result<Vec<u8>, SiteError> {
         #[derive(Serialize)]
         struct About {
             docs: String,
@@ -366,7 +371,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn database(&self, index: usize, page: usize) -> Result<String, SiteError> {
+    pub(super) fn database(&self, index: usize, page: usize) -> Result<Vec<u8>, SiteError> {
         let entry = &self.atlas.databases[index];
         let database = entry.database;
         let shown = page_range(entry.tables.len(), page, PAGE_ROWS);
@@ -402,7 +407,7 @@ impl<'a> Site<'a> {
         group: usize,
         index: usize,
         page: usize,
-    ) -> Result<String, SiteError> {
+    ) -> Result<Vec<u8>, SiteError> {
         let group = self.groups()[group];
         let facet = &group.facets[index];
         let title = format!("{}: {}", group.title, facet.label);
@@ -417,7 +422,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn deprecated(&self, page: usize) -> Result<String, SiteError> {
+    pub(super) fn deprecated(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let tables = &self.atlas.deprecated;
         self.listing(
             "Deprecated tables",
@@ -443,7 +448,7 @@ impl<'a> Site<'a> {
         root: &str,
         stem: &str,
         page: usize,
-    ) -> Result<String, SiteError> {
+    ) -> Result<Vec<u8>, SiteError> {
         let shown = page_range(tables.len(), page, PAGE_ROWS);
         let navigation = navigation(&self.atlas, root, None, None);
         self.show(
@@ -470,7 +475,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn browse(&self) -> Result<String, SiteError> {
+    pub(super) fn browse(&self) -> Result<Vec<u8>, SiteError> {
         let groups = self
             .groups()
             .into_iter()
@@ -508,7 +513,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn search(&self) -> Result<String, SiteError> {
+    pub(super) fn search(&self) -> Result<Vec<u8>, SiteError> {
         self.show(
             "search.html",
             &Page {
@@ -521,7 +526,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn not_found(&self) -> Result<String, SiteError> {
+    pub(super) fn not_found(&self) -> Result<Vec<u8>, SiteError> {
         #[derive(Serialize)]
         struct NotFound<'a> {
             style: &'a str,
@@ -549,7 +554,7 @@ impl<'a> Site<'a> {
             .map_or(0, |diff| diff.changes.len())
     }
 
-    pub(super) fn changes(&self, page: usize) -> Result<String, SiteError> {
+    pub(super) fn changes(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let diff = self.options.changes.as_ref();
         let changes = diff.map_or(&[][..], |diff| &diff.changes);
         let mut tables: Vec<ChangedTable<'_>> = Vec::new();
@@ -598,7 +603,7 @@ impl<'a> Site<'a> {
             .then(|| table_address("", database, table, "html"))
     }
 
-    pub(super) fn table(&self, id: TableId) -> Result<String, SiteError> {
+    pub(super) fn table(&self, id: TableId) -> Result<Vec<u8>, SiteError> {
         let root = "../";
         let place = self.place(root);
         let (database, table) = self.atlas.tables[id];

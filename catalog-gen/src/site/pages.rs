@@ -61,6 +61,8 @@ struct Pager {
 
 #[derive(Serialize)]
 struct Home<'a> {
+    /// First paragraph of the documentation: all that stands above the search box.
+    lead: String,
     docs: String,
     /// Documentation goes on in `about.html`.
     more_docs: bool,
@@ -267,12 +269,13 @@ impl<'a> Site<'a> {
     pub(super) fn home(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let catalog = self.atlas.catalog;
         let more_docs = self.has_about();
-        let docs = if page > 0 {
-            String::new()
-        } else if more_docs {
-            format!("<p>{}</p>", summary_html(&catalog.docs, 600))
+        let (lead, docs) = if page > 0 {
+            (String::new(), String::new())
         } else {
-            self.docs_html()
+            let (lead, rest) = split_summary(&catalog.docs);
+            let place = self.place("");
+            let rest = if more_docs { "" } else { rest };
+            (to_inline_html(lead, place), to_html(rest, 2, place))
         };
         let rows = self.home_rows();
         let pages = self.home_pages();
@@ -322,6 +325,7 @@ impl<'a> Site<'a> {
                 root: "",
                 navigation: "",
                 content: Home {
+                    lead,
                     docs,
                     more_docs,
                     databases: self.atlas.databases.len(),
@@ -611,7 +615,7 @@ impl<'a> Site<'a> {
         let index = self.atlas.database_index(id);
         let navigation = navigation(&self.atlas, root, Some(index), Some(id));
         let name = format!("{}.{}", database.name, table.name);
-        let summary = neurolake_model::catalog::summary(&table.docs);
+        let (lead, rest) = split_summary(&table.docs);
         let outputs = self.atlas.readers[id].as_slice();
         let graph = if table.inputs.is_empty() && outputs.is_empty() {
             String::new()
@@ -637,8 +641,8 @@ impl<'a> Site<'a> {
         let content = TablePage {
             database: &database.name,
             table: &table.name,
-            summary: to_inline_html(&summary, place),
-            docs: to_html(rest_of(&table.docs), 2, place),
+            summary: to_inline_html(lead, place),
+            docs: to_html(rest, 2, place),
             kind: kind(table),
             owner: table
                 .owner
@@ -831,10 +835,10 @@ fn is_web(address: &str) -> bool {
     address.starts_with("https://") || address.starts_with("http://")
 }
 
-/// The text after its first paragraph, which stands at the top of the page.
-fn rest_of(docs: &str) -> &str {
+/// The first paragraph, which stands at the top of a page, and the text after it.
+fn split_summary(docs: &str) -> (&str, &str) {
     let docs = docs.trim_start();
-    docs.split_once("\n\n").map_or("", |(_, rest)| rest)
+    docs.split_once("\n\n").unwrap_or((docs, ""))
 }
 
 fn arguments<'t>(table: &'t Table, place: Place<'_>) -> Vec<ArgumentView<'t>> {

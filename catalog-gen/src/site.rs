@@ -306,19 +306,19 @@ impl<'a> Site<'a> {
     }
 
     fn content(&self, file: File) -> Result<Vec<u8>, SiteError> {
-        let page = match file {
+        Ok(match file {
             File::Home { page } => self.home(page)?,
             File::About => self.about()?,
             File::Database { index, page } => self.database(index, page)?,
             File::Table(id) => self.table(id)?,
-            File::TableJson(id) => return Ok(twin::json(&self.atlas, id)),
+            File::TableJson(id) => twin::json(&self.atlas, id),
             File::TableMarkdown(id) => {
                 let kept = self.recent(id).take().filter(|(kept, _)| *kept == id);
                 let snippets = match kept {
                     Some((_, snippets)) => snippets,
                     None => self.snippets_of(id)?,
                 };
-                twin::markdown(&self.atlas, id, &snippets)
+                twin::markdown(&self.atlas, id, &snippets).into_bytes()
             }
             File::Facet { group, index, page } => self.facet(group, index, page)?,
             File::Deprecated { page } => self.deprecated(page)?,
@@ -326,16 +326,15 @@ impl<'a> Site<'a> {
             File::Changes { page } => self.changes(page)?,
             File::Search => self.search()?,
             File::NotFound => self.not_found()?,
-            File::CatalogJson => self.atlas.catalog.to_json(),
-            File::Llms => twin::llms(&self.atlas),
-            File::Css => CSS.to_owned(),
-            File::Js => JS.to_owned(),
-            File::SearchJs => SEARCH_JS.to_owned(),
-            File::SearchIndex => self.search_index().to_js(),
-            File::SearchText => self.search_index().text_js(),
-            File::Icon => ICON.to_owned(),
-        };
-        Ok(page.into_bytes())
+            File::CatalogJson => self.atlas.catalog.to_json().into_bytes(),
+            File::Llms => twin::llms(&self.atlas).into_bytes(),
+            File::Css => CSS.into(),
+            File::Js => JS.into(),
+            File::SearchJs => SEARCH_JS.into(),
+            File::SearchIndex => self.search_index().to_js().into_bytes(),
+            File::SearchText => self.search_index().text_js().into_bytes(),
+            File::Icon => ICON.into(),
+        })
     }
 }
 

@@ -247,15 +247,17 @@
     const part = (start, end) => marked(path, hit.ranges, start, end);
     const own = path.length - (hit.column ?? hit.table).length;
     const link = make("a", { class: "hit", href: address(hit) });
+    const add = (...parts) => link.append(" ", ...parts);
     if (hit.column === null) link.append(make("code", {}, make("i", {}, ...part(0, own)), ...part(own)));
     else {
-      link.append(make("code", {}, ...part(own)), make("small", {}, "in ", ...part(0, table.length),
+      link.append(make("code", {}, ...part(own)));
+      add(make("small", {}, "in ", ...part(0, table.length),
         hit.more ? ` and ${hit.more} more ${hit.more === 1 ? "table" : "tables"}` : ""));
     }
-    if (hit.alias) link.append(make("small", { textContent: `also called ${hit.alias}` }));
-    if (hit.deprecated) link.append(make("b", { class: "warn", textContent: "deprecated" }));
-    link.append(make("span", { class: `kind ${hit.kind}`, textContent: kinds[hit.kind] ?? hit.kind }));
-    if (hit.text) link.append(make("small", { class: "text", textContent: hit.text }));
+    if (hit.alias) add(make("small", { textContent: `also called ${hit.alias}` }));
+    if (hit.deprecated) add(make("b", { class: "warn", textContent: "deprecated" }));
+    add(make("span", { class: `kind ${hit.kind}`, textContent: kinds[hit.kind] ?? hit.kind }));
+    if (hit.text) add(make("small", { class: "text", textContent: hit.text }));
     return link;
   };
   const didYouMean = (suggestion, pick) => {

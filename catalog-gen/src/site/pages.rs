@@ -61,6 +61,8 @@ struct Pager {
 
 #[derive(Serialize)]
 struct Home<'a> {
+    /// First paragraph of the documentation: all that stands above the search box.
+    lead: String,
     docs: String,
     /// Documentation goes on in `about.html`.
     more_docs: bool,
@@ -70,6 +72,8 @@ struct Home<'a> {
     deprecated: usize,
     facets: Vec<HomeFacets>,
     sections: Vec<Section<'a>>,
+    /// Sections are only names, side by side.
+    brief: bool,
     pager: Option<Pager>,
 }
 
@@ -218,10 +222,12 @@ impl<'a> Site<'a> {
         globals.insert("repository", &repository.filter(|address| is_web(address)));
     }
 
-    fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<String, SiteError> {
-        Ok(self
-            .tera
-            .render(template, &Context::from_serialize(page)?)?)
+    fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<Vec<u8>, SiteError> {
+        // Most pages fit; growing in steps would copy them again and again.
+        let mut html = Vec::with_capacity(16 * 1024);
+        let context = Context::from_serialize(page)?;
+        self.tera.render_to(template, &context, &mut html)?;
+        Ok(html)
     }
 
     fn place<'s>(&'s self, root: &'s str) -> Place<'s> {
@@ -260,15 +266,16 @@ impl<'a> Site<'a> {
         self.docs_html().len() > HOME_DOCS
     }
 
-    pub(super) fn home(&self, page: usize) -> Result<String, SiteError> {
+    pub(super) fn home(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let catalog = self.atlas.catalog;
         let more_docs = self.has_about();
-        let docs = if page > 0 {
-            String::new()
-        } else if more_docs {
-            format!("<p>{}</p>", summary_html(&catalog.docs, 600))
+        let (lead, docs) = if page > 0 {
+            (String::new(), String::new())
         } else {
-            self.docs_html()
+            let (lead, rest) = split_summary(&catalog.docs);
+            let place = self.place("");
+            let rest = if more_docs { "" } else { rest };
+            (to_inline_html(lead, place), to_html(rest, 2, place))
         };
         let rows = self.home_rows();
         let pages = self.home_pages();
@@ -318,6 +325,7 @@ impl<'a> Site<'a> {
                 root: "",
                 navigation: "",
                 content: Home {
+                    lead,
                     docs,
                     more_docs,
                     databases: self.atlas.databases.len(),
@@ -326,6 +334,7 @@ impl<'a> Site<'a> {
                     deprecated: self.atlas.deprecated.len(),
                     facets,
                     sections,
+                    brief: rows.is_none(),
                     pager: pager("index", page, pages),
                 },
             },
@@ -346,7 +355,7 @@ impl<'a> Site<'a> {
         ids
     }
 
-    pub(super) fn about(&self) -> Result<String, SiteError> {
+    pub(super) fn about(&self) -> Result<Vec<u8>, SiteError> {
         #[derive(Serialize)]
         struct About {
             docs: String,
@@ -366,7 +375,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn database(&self, index: usize, page: usize) -> Result<String, SiteError> {
+    pub(super) fn database(&self, index: usize, page: usize) -> Result<Vec<u8>, SiteError> {
         let entry = &self.atlas.databases[index];
         let database = entry.database;
         let shown = page_range(entry.tables.len(), page, PAGE_ROWS);
@@ -402,7 +411,7 @@ impl<'a> Site<'a> {
         group: usize,
         index: usize,
         page: usize,
-    ) -> Result<String, SiteError> {
+    ) -> Result<Vec<u8>, SiteError> {
         let group = self.groups()[group];
         let facet = &group.facets[index];
         let title = format!("{}: {}", group.title, facet.label);
@@ -417,7 +426,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn deprecated(&self, page: usize) -> Result<String, SiteError> {
+    pub(super) fn deprecated(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let tables = &self.atlas.deprecated;
         self.listing(
             "Deprecated tables",
@@ -443,7 +452,7 @@ impl<'a> Site<'a> {
         root: &str,
         stem: &str,
         page: usize,
-    ) -> Result<String, SiteError> {
+    ) -> Result<Vec<u8>, SiteError> {
         let shown = page_range(tables.len(), page, PAGE_ROWS);
         let navigation = navigation(&self.atlas, root, None, None);
         self.show(
@@ -470,7 +479,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn browse(&self) -> Result<String, SiteError> {
+    pub(super) fn browse(&self) -> Result<Vec<u8>, SiteError> {
         let groups = self
             .groups()
             .into_iter()
@@ -508,7 +517,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn search(&self) -> Result<String, SiteError> {
+    pub(super) fn search(&self) -> Result<Vec<u8>, SiteError> {
         self.show(
             "search.html",
             &Page {
@@ -521,7 +530,7 @@ impl<'a> Site<'a> {
         )
     }
 
-    pub(super) fn not_found(&self) -> Result<String, SiteError> {
+    pub(super) fn not_found(&self) -> Result<Vec<u8>, SiteError> {
         #[derive(Serialize)]
         struct NotFound<'a> {
             style: &'a str,
@@ -549,7 +558,7 @@ impl<'a> Site<'a> {
             .map_or(0, |diff| diff.changes.len())
     }
 
-    pub(super) fn changes(&self, page: usize) -> Result<String, SiteError> {
+    pub(super) fn changes(&self, page: usize) -> Result<Vec<u8>, SiteError> {
         let diff = self.options.changes.as_ref();
         let changes = diff.map_or(&[][..], |diff| &diff.changes);
         let mut tables: Vec<ChangedTable<'_>> = Vec::new();
@@ -598,7 +607,7 @@ impl<'a> Site<'a> {
             .then(|| table_address("", database, table, "html"))
     }
 
-    pub(super) fn table(&self, id: TableId) -> Result<String, SiteError> {
+    pub(super) fn table(&self, id: TableId) -> Result<Vec<u8>, SiteError> {
         let root = "../";
         let place = self.place(root);
         let (database, table) = self.atlas.tables[id];
@@ -606,7 +615,7 @@ impl<'a> Site<'a> {
         let index = self.atlas.database_index(id);
         let navigation = navigation(&self.atlas, root, Some(index), Some(id));
         let name = format!("{}.{}", database.name, table.name);
-        let summary = neurolake_model::catalog::summary(&table.docs);
+        let (lead, rest) = split_summary(&table.docs);
         let outputs = self.atlas.readers[id].as_slice();
         let graph = if table.inputs.is_empty() && outputs.is_empty() {
             String::new()
@@ -632,8 +641,8 @@ impl<'a> Site<'a> {
         let content = TablePage {
             database: &database.name,
             table: &table.name,
-            summary: to_inline_html(&summary, place),
-            docs: to_html(rest_of(&table.docs), 2, place),
+            summary: to_inline_html(lead, place),
+            docs: to_html(rest, 2, place),
             kind: kind(table),
             owner: table
                 .owner
@@ -826,10 +835,10 @@ fn is_web(address: &str) -> bool {
     address.starts_with("https://") || address.starts_with("http://")
 }
 
-/// The text after its first paragraph, which stands at the top of the page.
-fn rest_of(docs: &str) -> &str {
+/// The first paragraph, which stands at the top of a page, and the text after it.
+fn split_summary(docs: &str) -> (&str, &str) {
     let docs = docs.trim_start();
-    docs.split_once("\n\n").map_or("", |(_, rest)| rest)
+    docs.split_once("\n\n").unwrap_or((docs, ""))
 }
 
 fn arguments<'t>(table: &'t Table, place: Place<'_>) -> Vec<ArgumentView<'t>> {

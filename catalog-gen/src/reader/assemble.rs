@@ -1,9 +1,10 @@
 //! Everything together: declarations of all packages become one catalog.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use neurolake_declare::Code;
+use neurolake_declare::{Code, secret};
 use neurolake_declare::diagnostic::Severity;
 use neurolake_declare::names::{is_reserved_database_name, is_valid_table_name, nearest};
 use neurolake_model::declaration::{ColumnDeclaration, DeclaredTable};
@@ -56,6 +57,7 @@ pub(crate) fn assemble(
         modules: &modules,
         candidates: &candidates,
         names: &names,
+        root: &workspace.root,
         known: candidates
             .iter()
             .filter_map(|candidate| {
@@ -73,6 +75,7 @@ pub(crate) fn assemble(
     }
     let resolved: Vec<Resolved> = resolved.into_iter().map(|(resolved, _)| resolved).collect();
     context.check_names(findings);
+    context.check_nested_docs(findings);
     check_policy(workspace, &context, findings);
     check_circles(&context, &resolved, findings);
 
@@ -104,7 +107,8 @@ pub(crate) fn assemble(
     declared.sort_by(|a, b| {
         (a.database(), &a.declaration.table.name).cmp(&(b.database(), &b.declaration.table.name))
     });
-    if candidates.is_empty() {
+    let is_good = findings.iter().all(|finding| finding.severity < Severity::Error);
+    if candidates.is_empty() && is_good {
         findings.push(
             Finding::error(
                 Code::NoTables,
@@ -158,6 +162,14 @@ fn candidates<'a>(
                 }
                 continue;
             }
+            if let Some(found) = undecided.iter().find_map(|text| secret::find(text)) {
+                findings.push(Finding::error(
+                    Code::Secret,
+                    format!("`#[cfg]` of `{}` holds {found}", scan.declaration.item),
+                    Some(Place::at(module.file.clone(), scan.places.name)),
+                ));
+                continue;
+            }
             let database = match &scan.declaration.database {
                 Some(database) => Some(database.clone()),
                 None => module.path.get(1).cloned(),
@@ -187,6 +199,7 @@ struct Context<'a> {
     modules: &'a [Module],
     candidates: &'a [Candidate<'a>],
     names: &'a Names<'a>,
+    root: &'a Path,
     known: HashSet<(&'a str, &'a str)>,
 }
 
@@ -265,6 +278,9 @@ impl Context<'_> {
         };
         if trail.contains(&(owner, at)) {
             return Err(Problem::Recursive(path.to_owned()));
+        }
+        if trail.len() == MAX_NESTED_STRUCTS {
+            return Err(Problem::TooDeep(path.to_owned()));
         }
         trail.push((owner, at));
         let scan = &self.modules[owner].scan.get().columns[at];
@@ -420,16 +436,8 @@ impl Context<'_> {
     ) -> String {
         let (text, dangling) = links::rewrite(docs, &mut |path| self.target(scope, path));
         for link in dangling {
-            let (line, column) = links::line_and_column(docs, link.range.start);
-            let (end_line, end_column) = links::line_and_column(docs, link.range.end);
-            // `/// ` stands before each line.
-            let prefix = place.column + 4;
-            let range = Range {
-                line: place.line + line,
-                column: prefix + column,
-                end_line: place.line + end_line,
-                end_column: prefix + end_column,
-            };
+            let file = self.root.join(&**scope.file);
+            let range = links::place(docs, &link.range, place.line, &file).unwrap_or(place);
             findings.push(dangling_finding(&link, Place::at(scope.file.clone(), range)));
         }
         text
@@ -443,6 +451,9 @@ impl Context<'_> {
             if let Some(column) = path.strip_prefix("Self::") {
                 return self.address(own, Some(column));
             }
+        } else if path == "Self" || path.starts_with("Self::") {
+            // A nested struct has no page of its own.
+            return Target::Elsewhere;
         }
         match self.names.resolve(scope.module, path) {
             Some(Entity::Table(table)) => return self.address(table, None),
@@ -472,10 +483,17 @@ impl Context<'_> {
         if is_external(path) {
             return Target::Elsewhere;
         }
+        let (prefix, last) = path.rsplit_once("::").map_or(("", path), |(module, last)| {
+            (&path[..module.len() + 2], last)
+        });
+        let module = match self.names.resolve(scope.module, prefix.trim_end_matches("::")) {
+            Some(Entity::Module(module)) => module,
+            _ => scope.module,
+        };
         let tables = self
             .names
-            .in_scope(scope.module, |entity| matches!(entity, Entity::Table(_)));
-        Target::Nothing(nearest(path, tables).map(str::to_owned))
+            .in_scope(module, |entity| matches!(entity, Entity::Table(_)));
+        Target::Nothing(nearest(last, tables).map(|near| format!("{prefix}{near}")))
     }
 
     fn address(&self, table: usize, column: Option<&str>) -> Target {
@@ -506,10 +524,29 @@ impl Context<'_> {
         )
     }
 
+    /// Dangling links in structs that columns name: once for each struct, however often it is used.
+    fn check_nested_docs(&self, findings: &mut Vec<Finding>) {
+        for (index, module) in self.modules.iter().enumerate() {
+            let scope = Scope {
+                module: index,
+                own: None,
+                file: &module.file,
+            };
+            for scan in &module.scan.get().columns {
+                let places = scan.places.columns.iter().map(|(_, docs)| *docs);
+                for (column, place) in scan.declaration.columns.iter().zip(places) {
+                    self.link(&scope, &column.docs, place, findings);
+                }
+            }
+        }
+    }
+
     /// Names that can't be served: two tables of one name, tables without a database.
     fn check_names(&self, findings: &mut Vec<Finding>) {
         let mut first: HashMap<(&str, &str), &Candidate<'_>> = HashMap::new();
-        for candidate in self.candidates {
+        let mut candidates: Vec<_> = self.candidates.iter().collect();
+        candidates.sort_by_cached_key(|candidate| self.place(candidate));
+        for candidate in candidates {
             let name = candidate.scan.declaration.table.name.as_str();
             let place = self.place(candidate);
             let Some(database) = candidate.database.as_deref() else {
@@ -530,10 +567,15 @@ impl Context<'_> {
                 } else {
                     Code::Name
                 };
+                let reason = if code == Code::ReservedDatabase {
+                    "the site or SQL needs it for itself"
+                } else {
+                    "it has other characters than `a` to `z`, digits and `_`"
+                };
                 findings.push(
                     Finding::error(
                         code,
-                        format!("`{database}` can't be the name of a database"),
+                        format!("`{database}` can't be the name of a database: {reason}"),
                         Some(place.clone()),
                     )
                     .help("rename the module, or say `database = \"...\"`"),
@@ -636,7 +678,11 @@ struct Scope<'a> {
 enum Problem {
     Unknown { path: String, near: Option<String> },
     Recursive(String),
+    TooDeep(String),
 }
+
+/// A reader of JSON gives up at 128 levels, and a struct in a list in a map is eight of them.
+const MAX_NESTED_STRUCTS: usize = 12;
 
 impl Problem {
     fn finding(self, place: Option<Place>) -> Finding {
@@ -654,6 +700,12 @@ impl Problem {
                     ),
                 }
             }
+            Self::TooDeep(path) => Finding::error(
+                Code::RecursiveStruct,
+                format!("struct `{path}` is nested more than {MAX_NESTED_STRUCTS} levels deep"),
+                place,
+            )
+            .help("give the inner rows a table of their own"),
             Self::Recursive(path) => Finding::error(
                 Code::RecursiveStruct,
                 format!("struct `{path}` contains itself"),
@@ -870,7 +922,9 @@ fn catalog(
             .packages
             .iter()
             .find(|package| declaring.contains(package.name.as_str()))?;
-        let repository = package.repository.as_deref()?;
+        // A credential in the manifest is not ours to judge, and not ours to publish.
+        let repository = package.repository.as_deref();
+        let repository = repository.filter(|address| secret::find(address).is_none())?;
         Some(repository.trim_end_matches('/').trim_end_matches(".git").to_owned())
     });
     let mut endpoints = Endpoints::default();

@@ -214,7 +214,7 @@ impl Context<'_> {
 
         let columns = match &declaration.rows {
             Some(rows) => self
-                .struct_columns(candidate.module, rows, &mut Vec::new())
+                .struct_columns(candidate.module, rows, Docs::Linked, &mut Vec::new())
                 .unwrap_or_else(|problem| {
                     findings.push(problem.finding(at(places.attribute)));
                     Vec::new()
@@ -224,7 +224,7 @@ impl Context<'_> {
                 .iter()
                 .enumerate()
                 .map(|(position, column)| {
-                    self.column(candidate.module, column).unwrap_or_else(|problem| {
+                    self.column(candidate.module, column, Docs::Linked).unwrap_or_else(|problem| {
                         let range = places.columns.get(position).map(|(range, _)| *range);
                         findings.push(problem.finding(at(range.unwrap_or_default())));
                         without_type(column)
@@ -235,7 +235,7 @@ impl Context<'_> {
         let declared = DeclaredTable {
             module: module.path.join("::"),
             declaration: declaration.clone(),
-            columns: columns.clone(),
+            columns: self.columns_as_written(candidate, &columns),
         };
 
         let mut table = declaration.table.clone();
@@ -252,9 +252,32 @@ impl Context<'_> {
         (Resolved { table, declared }, findings)
     }
 
-    fn column(&self, module: usize, column: &ColumnDeclaration) -> Result<Column, Problem> {
+    /// The columns as the macro knows them: it can't resolve links.
+    fn columns_as_written(&self, candidate: &Candidate<'_>, linked: &[Column]) -> Vec<Column> {
+        let module = candidate.module;
+        let declaration = &candidate.scan.declaration;
+        let written: Result<Vec<Column>, Problem> = match &declaration.rows {
+            Some(rows) => self.struct_columns(module, rows, Docs::AsWritten, &mut Vec::new()),
+            None if declaration.columns.iter().all(|column| column.data_type.names().is_none()) => {
+                return linked.to_vec();
+            }
+            None => {
+                let columns = declaration.columns.iter();
+                columns.map(|column| self.column(module, column, Docs::AsWritten)).collect()
+            }
+        };
+        // Problems were reported for the linked columns.
+        written.unwrap_or_else(|_| linked.to_vec())
+    }
+
+    fn column(
+        &self,
+        module: usize,
+        column: &ColumnDeclaration,
+        docs: Docs,
+    ) -> Result<Column, Problem> {
         let mut trail = Vec::new();
-        column.resolve(&mut |path| self.struct_columns(module, path, &mut trail))
+        column.resolve(&mut |path| self.struct_columns(module, path, docs, &mut trail))
     }
 
     /// Columns of a struct, with nested structs filled in. `trail`: structs around it.
@@ -262,6 +285,7 @@ impl Context<'_> {
         &self,
         module: usize,
         path: &str,
+        docs: Docs,
         trail: &mut Vec<(usize, usize)>,
     ) -> Result<Vec<Column>, Problem> {
         let Some(Entity::Columns(owner, at)) = self.names.resolve(module, path) else {
@@ -288,9 +312,12 @@ impl Context<'_> {
             .declaration
             .columns
             .iter()
-            .map(|column| column.resolve(&mut |path| self.struct_columns(owner, path, trail)))
+            .map(|column| column.resolve(&mut |path| self.struct_columns(owner, path, docs, trail)))
             .collect::<Result<_, _>>()?;
         trail.pop();
+        if docs == Docs::AsWritten {
+            return Ok(columns);
+        }
         let mut ignored = Vec::new();
         for (position, column) in columns.iter_mut().enumerate() {
             // Links in nested docs belong to the module of the nested struct. Where they dangle is
@@ -664,6 +691,13 @@ impl Context<'_> {
         }
         parts.join("\n\n")
     }
+}
+
+/// What happens to links in the documentation of nested columns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Docs {
+    Linked,
+    AsWritten,
 }
 
 /// Where a doc comment stands.

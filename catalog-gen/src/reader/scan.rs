@@ -28,6 +28,14 @@ pub struct FileScan {
     pub parsed: bool,
 }
 
+impl FileScan {
+    /// What was found, as `CODE message`.
+    pub fn messages(&self) -> impl Iterator<Item = String> {
+        let findings = self.findings.iter().map(|finding| &finding.diagnostic);
+        findings.map(|finding| format!("{} {}", finding.code, finding.message))
+    }
+}
+
 /// A module: a file's or an inline one.
 #[derive(Debug, Default)]
 pub(crate) struct ModuleScan {

@@ -2,5 +2,7 @@
 
 mod cases;
 mod documents;
+mod foreign;
+mod mutations;
 mod secrets;
 mod workspaces;

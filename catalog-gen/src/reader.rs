@@ -11,6 +11,7 @@ pub mod finding;
 pub mod links;
 pub mod modules;
 pub mod names;
+mod nesting;
 pub mod read;
 pub mod scan;
 pub mod settings;

@@ -93,8 +93,12 @@ impl Reporter {
     fn load(&mut self, file: &str) {
         if !self.files.contains_key(file) {
             // An excerpt may print a credential, in the lines around the finding too.
-            let text = std::fs::read_to_string(self.root.join(file))
-                .ok()
+            let path = self.root.join(file);
+            let is_source = std::fs::metadata(&path)
+                .is_ok_and(|metadata| metadata.len() <= crate::reader::scan::MAX_FILE_BYTES);
+            let text = is_source
+                .then(|| std::fs::read_to_string(&path).ok())
+                .flatten()
                 .filter(|text| secret::find(text).is_none());
             self.files.insert(file.to_owned(), text);
         }

@@ -1,9 +1,10 @@
 //! Everything together: declarations of all packages become one catalog.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::Path;
 use std::sync::Arc;
 
-use neurolake_declare::Code;
+use neurolake_declare::{Code, secret};
 use neurolake_declare::diagnostic::Severity;
 use neurolake_declare::names::{is_reserved_database_name, is_valid_table_name, nearest};
 use neurolake_model::declaration::{ColumnDeclaration, DeclaredTable};
@@ -57,6 +58,7 @@ pub(crate) fn assemble(
         modules: &modules,
         candidates: &candidates,
         names: &names,
+        root: &workspace.root,
         known: candidates
             .iter()
             .filter_map(|candidate| {
@@ -74,6 +76,7 @@ pub(crate) fn assemble(
     }
     let resolved: Vec<Resolved> = resolved.into_iter().map(|(resolved, _)| resolved).collect();
     context.check_names(findings);
+    context.check_nested_docs(findings);
     check_policy(workspace, &context, findings);
     check_circles(&context, &resolved, findings);
 
@@ -105,7 +108,8 @@ pub(crate) fn assemble(
     declared.sort_by(|a, b| {
         (a.database(), &a.declaration.table.name).cmp(&(b.database(), &b.declaration.table.name))
     });
-    if candidates.is_empty() {
+    let is_good = findings.iter().all(|finding| finding.severity < Severity::Error);
+    if candidates.is_empty() && is_good {
         findings.push(
             Finding::error(
                 Code::NoTables,
@@ -159,6 +163,14 @@ fn candidates<'a>(
                 }
                 continue;
             }
+            if let Some(found) = undecided.iter().find_map(|text| secret::find(text)) {
+                findings.push(Finding::error(
+                    Code::Secret,
+                    format!("`#[cfg]` of `{}` holds {found}", scan.declaration.item),
+                    Some(Place::at(module.file.clone(), scan.places.name)),
+                ));
+                continue;
+            }
             let database = match &scan.declaration.database {
                 Some(database) => Some(database.clone()),
                 None => module.path.get(1).cloned(),
@@ -188,6 +200,7 @@ struct Context<'a> {
     modules: &'a [Module],
     candidates: &'a [Candidate<'a>],
     names: &'a Names<'a>,
+    root: &'a Path,
     known: HashSet<(&'a str, &'a str)>,
 }
 
@@ -202,7 +215,7 @@ impl Context<'_> {
 
         let columns = match &declaration.rows {
             Some(rows) => self
-                .struct_columns(candidate.module, rows, &mut Vec::new())
+                .struct_columns(candidate.module, rows, Docs::Linked, &mut Vec::new())
                 .unwrap_or_else(|problem| {
                     findings.push(problem.finding(at(places.attribute)));
                     Vec::new()
@@ -212,7 +225,7 @@ impl Context<'_> {
                 .iter()
                 .enumerate()
                 .map(|(position, column)| {
-                    self.column(candidate.module, column).unwrap_or_else(|problem| {
+                    self.column(candidate.module, column, Docs::Linked).unwrap_or_else(|problem| {
                         let range = places.columns.get(position).map(|(range, _)| *range);
                         findings.push(problem.finding(at(range.unwrap_or_default())));
                         without_type(column)
@@ -223,7 +236,7 @@ impl Context<'_> {
         let declared = with_declared.then(|| DeclaredTable {
             module: module.path.join("::"),
             declaration: declaration.clone(),
-            columns: columns.clone(),
+            columns: self.columns_as_written(candidate, &columns),
         });
 
         let mut table = declaration.table.clone();
@@ -240,9 +253,32 @@ impl Context<'_> {
         (Resolved { table, declared }, findings)
     }
 
-    fn column(&self, module: usize, column: &ColumnDeclaration) -> Result<Column, Problem> {
+    /// The columns as the macro knows them: it can't resolve links.
+    fn columns_as_written(&self, candidate: &Candidate<'_>, linked: &[Column]) -> Vec<Column> {
+        let module = candidate.module;
+        let declaration = &candidate.scan.declaration;
+        let written: Result<Vec<Column>, Problem> = match &declaration.rows {
+            Some(rows) => self.struct_columns(module, rows, Docs::AsWritten, &mut Vec::new()),
+            None if declaration.columns.iter().all(|column| column.data_type.names().is_none()) => {
+                return linked.to_vec();
+            }
+            None => {
+                let columns = declaration.columns.iter();
+                columns.map(|column| self.column(module, column, Docs::AsWritten)).collect()
+            }
+        };
+        // Problems were reported for the linked columns.
+        written.unwrap_or_else(|_| linked.to_vec())
+    }
+
+    fn column(
+        &self,
+        module: usize,
+        column: &ColumnDeclaration,
+        docs: Docs,
+    ) -> Result<Column, Problem> {
         let mut trail = Vec::new();
-        column.resolve(&mut |path| self.struct_columns(module, path, &mut trail))
+        column.resolve(&mut |path| self.struct_columns(module, path, docs, &mut trail))
     }
 
     /// Columns of a struct, with nested structs filled in. `trail`: structs around it.
@@ -250,6 +286,7 @@ impl Context<'_> {
         &self,
         module: usize,
         path: &str,
+        docs: Docs,
         trail: &mut Vec<(usize, usize)>,
     ) -> Result<Vec<Column>, Problem> {
         let Some(Entity::Columns(owner, at)) = self.names.resolve(module, path) else {
@@ -267,15 +304,21 @@ impl Context<'_> {
         if trail.contains(&(owner, at)) {
             return Err(Problem::Recursive(path.to_owned()));
         }
+        if trail.len() == MAX_NESTED_STRUCTS {
+            return Err(Problem::TooDeep(path.to_owned()));
+        }
         trail.push((owner, at));
         let scan = &self.modules[owner].scan.get().columns[at];
         let mut columns: Vec<Column> = scan
             .declaration
             .columns
             .iter()
-            .map(|column| column.resolve(&mut |path| self.struct_columns(owner, path, trail)))
+            .map(|column| column.resolve(&mut |path| self.struct_columns(owner, path, docs, trail)))
             .collect::<Result<_, _>>()?;
         trail.pop();
+        if docs == Docs::AsWritten {
+            return Ok(columns);
+        }
         let mut ignored = Vec::new();
         for (position, column) in columns.iter_mut().enumerate() {
             // Links in nested docs belong to the module of the nested struct. Where they dangle is
@@ -421,16 +464,8 @@ impl Context<'_> {
     ) -> String {
         let (text, dangling) = links::rewrite(docs, &mut |path| self.target(scope, path));
         for link in dangling {
-            let (line, column) = links::line_and_column(docs, link.range.start);
-            let (end_line, end_column) = links::line_and_column(docs, link.range.end);
-            // `/// ` stands before each line.
-            let prefix = place.column + 4;
-            let range = Range {
-                line: place.line + line,
-                column: prefix + column,
-                end_line: place.line + end_line,
-                end_column: prefix + end_column,
-            };
+            let file = self.root.join(&**scope.file);
+            let range = links::place(docs, &link.range, place.line, &file).unwrap_or(place);
             findings.push(dangling_finding(&link, Place::at(scope.file.clone(), range)));
         }
         text
@@ -444,6 +479,9 @@ impl Context<'_> {
             if let Some(column) = path.strip_prefix("Self::") {
                 return self.address(own, Some(column));
             }
+        } else if path == "Self" || path.starts_with("Self::") {
+            // A nested struct has no page of its own.
+            return Target::Elsewhere;
         }
         match self.names.resolve(scope.module, path) {
             Some(Entity::Table(table)) => return self.address(table, None),
@@ -473,10 +511,17 @@ impl Context<'_> {
         if is_external(path) {
             return Target::Elsewhere;
         }
+        let (prefix, last) = path.rsplit_once("::").map_or(("", path), |(module, last)| {
+            (&path[..module.len() + 2], last)
+        });
+        let module = match self.names.resolve(scope.module, prefix.trim_end_matches("::")) {
+            Some(Entity::Module(module)) => module,
+            _ => scope.module,
+        };
         let tables = self
             .names
-            .in_scope(scope.module, |entity| matches!(entity, Entity::Table(_)));
-        Target::Nothing(nearest(path, tables).map(str::to_owned))
+            .in_scope(module, |entity| matches!(entity, Entity::Table(_)));
+        Target::Nothing(nearest(last, tables).map(|near| format!("{prefix}{near}")))
     }
 
     fn address(&self, table: usize, column: Option<&str>) -> Target {
@@ -507,10 +552,29 @@ impl Context<'_> {
         )
     }
 
+    /// Dangling links in structs that columns name: once for each struct, however often it is used.
+    fn check_nested_docs(&self, findings: &mut Vec<Finding>) {
+        for (index, module) in self.modules.iter().enumerate() {
+            let scope = Scope {
+                module: index,
+                own: None,
+                file: &module.file,
+            };
+            for scan in &module.scan.get().columns {
+                let places = scan.places.columns.iter().map(|(_, docs)| *docs);
+                for (column, place) in scan.declaration.columns.iter().zip(places) {
+                    self.link(&scope, &column.docs, place, findings);
+                }
+            }
+        }
+    }
+
     /// Names that can't be served: two tables of one name, tables without a database.
     fn check_names(&self, findings: &mut Vec<Finding>) {
         let mut first: HashMap<(&str, &str), &Candidate<'_>> = HashMap::new();
-        for candidate in self.candidates {
+        let mut candidates: Vec<_> = self.candidates.iter().collect();
+        candidates.sort_by_cached_key(|candidate| self.place(candidate));
+        for candidate in candidates {
             let name = candidate.scan.declaration.table.name.as_str();
             let place = self.place(candidate);
             let Some(database) = candidate.database.as_deref() else {
@@ -531,10 +595,15 @@ impl Context<'_> {
                 } else {
                     Code::Name
                 };
+                let reason = if code == Code::ReservedDatabase {
+                    "the site or SQL needs it for itself"
+                } else {
+                    "it has other characters than `a` to `z`, digits and `_`"
+                };
                 findings.push(
                     Finding::error(
                         code,
-                        format!("`{database}` can't be the name of a database"),
+                        format!("`{database}` can't be the name of a database: {reason}"),
                         Some(place.clone()),
                     )
                     .help("rename the module, or say `database = \"...\"`"),
@@ -625,6 +694,13 @@ impl Context<'_> {
     }
 }
 
+/// What happens to links in the documentation of nested columns.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Docs {
+    Linked,
+    AsWritten,
+}
+
 /// Where a doc comment stands.
 struct Scope<'a> {
     module: usize,
@@ -637,7 +713,11 @@ struct Scope<'a> {
 enum Problem {
     Unknown { path: String, near: Option<String> },
     Recursive(String),
+    TooDeep(String),
 }
+
+/// A reader of JSON gives up at 128 levels, and a struct in a list in a map is eight of them.
+const MAX_NESTED_STRUCTS: usize = 12;
 
 impl Problem {
     fn finding(self, place: Option<Place>) -> Finding {
@@ -655,6 +735,12 @@ impl Problem {
                     ),
                 }
             }
+            Self::TooDeep(path) => Finding::error(
+                Code::RecursiveStruct,
+                format!("struct `{path}` is nested more than {MAX_NESTED_STRUCTS} levels deep"),
+                place,
+            )
+            .help("give the inner rows a table of their own"),
             Self::Recursive(path) => Finding::error(
                 Code::RecursiveStruct,
                 format!("struct `{path}` contains itself"),
@@ -871,7 +957,9 @@ fn catalog(
             .packages
             .iter()
             .find(|package| declaring.contains(package.name.as_str()))?;
-        let repository = package.repository.as_deref()?;
+        // A credential in the manifest is not ours to judge, and not ours to publish.
+        let repository = package.repository.as_deref();
+        let repository = repository.filter(|address| secret::find(address).is_none())?;
         Some(repository.trim_end_matches('/').trim_end_matches(".git").to_owned())
     });
     let mut endpoints = Endpoints::default();

@@ -4,6 +4,7 @@
 //! loses its brackets, as nothing in the catalog could show it.
 
 use std::ops::Range;
+use std::path::Path;
 
 use pulldown_cmark::{BrokenLink, CowStr, Event, LinkType, Options, Parser, Tag};
 
@@ -151,16 +152,37 @@ fn link_text(link: &str) -> &str {
     link
 }
 
-/// Line and column (both from 0) of an offset, for a finding in a doc comment.
-pub(crate) fn line_and_column(text: &str, offset: usize) -> (u32, u32) {
-    let before = &text[..offset];
-    let line = before.matches('\n').count();
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
-    (
-        u32::try_from(line).unwrap_or(u32::MAX),
-        u32::try_from(column).unwrap_or(u32::MAX),
-    )
+/// Where a part of a doc comment that begins in `line` stands in its file. The comment lost its
+/// markers and its indentation, and other attributes may stand between its lines, so the part is
+/// looked for in the source.
+pub(crate) fn place(
+    docs: &str,
+    part: &Range<usize>,
+    line: u32,
+    file: &Path,
+) -> Option<super::finding::Range> {
+    let source = std::fs::read_to_string(file).ok()?;
+    let part_text = docs[part.clone()].lines().next()?;
+    let before = &docs[..part.start];
+    let skipped_lines = before.matches('\n').count();
+    let same_line = before.rsplit('\n').next().unwrap_or_default();
+    let earlier_in_line = same_line.matches(part_text).count();
+    let lines = source.lines().enumerate().skip(line as usize - 1 + skipped_lines);
+    let (at, column) = lines.take(MAX_LINES_APART).find_map(|(at, text)| {
+        let (byte, _) = text.match_indices(part_text).nth(earlier_in_line)?;
+        Some((at, text[..byte].chars().count()))
+    })?;
+    let number = |value: usize| u32::try_from(value + 1).unwrap_or(u32::MAX);
+    Some(super::finding::Range {
+        line: number(at),
+        column: number(column),
+        end_line: number(at),
+        end_column: number(column + part_text.chars().count()),
+    })
 }
+
+/// More attributes than this between two lines of documentation are nobody's style.
+const MAX_LINES_APART: usize = 100;
 
 #[cfg(test)]
 mod tests {

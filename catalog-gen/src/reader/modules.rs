@@ -1,6 +1,6 @@
 //! Follows `mod` from file to file.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -132,6 +132,7 @@ pub(crate) fn follow(
                 scan: &scan,
                 next: &mut next,
                 followed: &mut followed,
+                features: &package.features,
             };
             let mut cfgs = pending.cfgs.clone();
             cfgs.extend(scan.root.cfgs.iter().cloned());
@@ -164,6 +165,7 @@ struct Walk<'a> {
     scan: &'a Arc<FileScan>,
     next: &'a mut Vec<Pending>,
     followed: &'a mut Followed,
+    features: &'a BTreeSet<String>,
 }
 
 impl Walk<'_> {
@@ -234,10 +236,18 @@ impl Walk<'_> {
         };
         let Some(file) = candidates.iter().find(|file| file.is_file()) else {
             // `#[cfg(windows)] mod windows;` needs no file where it is not compiled.
-            let severity = if inherited.cfgs.is_empty() {
-                Severity::Error
+            let values: Vec<_> = inherited
+                .cfgs
+                .iter()
+                .map(|cfg| cfg.evaluate(self.features))
+                .collect();
+            if values.contains(&Some(false)) {
+                return;
+            }
+            let severity = if values.contains(&None) {
+                Severity::Note
             } else {
-                Severity::Warning
+                Severity::Error
             };
             let tried: Vec<_> = candidates
                 .iter()

@@ -12,6 +12,7 @@ use syn::{Attribute, Item, ItemEnum, ItemUnion, ItemUse, Meta, UseTree};
 
 use super::cfg::Predicate;
 use super::finding::{LocalFinding, Range};
+use super::nesting::{Nesting, nesting};
 
 /// Source files over this size are refused: generated data doesn't belong into source, and a
 /// parser that holds a hundred times the size in memory shouldn't meet it.
@@ -25,6 +26,14 @@ pub struct FileScan {
     pub(crate) findings: Vec<LocalFinding>,
     /// Whether the file parses; a preview keeps its last good scan otherwise.
     pub parsed: bool,
+}
+
+impl FileScan {
+    /// What was found, as `CODE message`.
+    pub fn messages(&self) -> impl Iterator<Item = String> {
+        let findings = self.findings.iter().map(|finding| &finding.diagnostic);
+        findings.map(|finding| format!("{} {}", finding.code, finding.message))
+    }
 }
 
 /// A module: a file's or an inline one.
@@ -119,6 +128,31 @@ pub fn scan(bytes: &[u8]) -> FileScan {
         scan.parsed = true;
         return scan;
     }
+    match nesting(text) {
+        Nesting::Shallow => parse(text, scan),
+        Nesting::Deep(stack_bytes) => std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .stack_size(stack_bytes)
+                .spawn_scoped(scope, || parse(text, scan))
+                .expect("the system has room for a thread")
+                .join()
+                .expect("a parser doesn't panic")
+        }),
+        Nesting::TooDeep => {
+            scan.findings.push(
+                LocalFinding::new(
+                    Code::TooLarge,
+                    "the file is nested too deeply to be read",
+                    Range::default(),
+                )
+                .help("generated data belongs into a table"),
+            );
+            scan
+        }
+    }
+}
+
+fn parse(text: &str, mut scan: FileScan) -> FileScan {
     match syn::parse_file(text) {
         Ok(file) => {
             scan.parsed = true;
@@ -138,9 +172,16 @@ pub fn scan(bytes: &[u8]) -> FileScan {
         }
         Err(error) => {
             let range = SpanRange::from(error.span()).into();
+            // The lexer doesn't say what is wrong, only where it gave up.
+            let problem = match error.to_string() {
+                message if message.starts_with("cannot parse string") => {
+                    "a bracket, quote or comment has no end, or a character doesn't belong here".into()
+                }
+                message => message,
+            };
             scan.findings.push(LocalFinding::new(
                 Code::Syntax,
-                format!("the file is no valid Rust: {error}"),
+                format!("the file is no valid Rust: {problem}"),
                 range,
             ));
         }

@@ -6,7 +6,7 @@ use neurolake_declare::diagnostic::Severity;
 use neurolake_declare::{Code, secret};
 use serde_json::Value as Json;
 
-use super::finding::{Finding, Place};
+use super::finding::{Finding, Place, Range};
 
 /// Settings of a workspace. Every key is described in the README.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,29 +77,37 @@ const KEYS: &[&str] = &[
 
 impl Settings {
     /// Takes the keys of one metadata table; later tables win.
-    pub(crate) fn read(&mut self, metadata: &Json, manifest: &Path, findings: &mut Vec<Finding>) {
+    pub(crate) fn read(
+        &mut self,
+        metadata: &Json,
+        manifest: &str,
+        root: &Path,
+        findings: &mut Vec<Finding>,
+    ) {
+        let place = |key: &str| Some(place_of(key, manifest, root));
         let table = match &metadata["neurolake"] {
             Json::Null => return,
             Json::Object(table) => table,
             _ => {
-                findings.push(setting(manifest, "`neurolake` is not a table".into()));
+                let message = "`neurolake` is not a table";
+                findings.push(Finding::error(Code::Settings, message, place("neurolake")));
                 return;
             }
         };
         for (key, value) in table {
-            if let Some(found) = value.as_str().and_then(secret::find) {
+            if let Some(found) = secret::find(&value.to_string()) {
                 findings.push(
                     Finding::error(
                         Code::Secret,
                         format!("setting `{key}` holds {found}"),
-                        Some(Place::start_of(manifest.to_string_lossy())),
+                        place(key),
                     )
                     .help("settings are published with the catalog; remove it, and revoke it"),
                 );
                 continue;
             }
             if let Err(message) = self.set(key, value) {
-                findings.push(setting(manifest, message));
+                findings.push(Finding::error(Code::Settings, message, place(key)));
             }
         }
     }
@@ -184,10 +192,28 @@ fn level(key: &str, value: &Json) -> Result<Option<Severity>, String> {
     }
 }
 
-fn setting(manifest: &Path, message: String) -> Finding {
-    Finding::error(
-        Code::Settings,
-        message,
-        Some(Place::start_of(manifest.to_string_lossy())),
-    )
+/// Where a key stands in its manifest; the start of the file where it can't be found.
+fn place_of(key: &str, manifest: &str, root: &Path) -> Place {
+    let text = std::fs::read_to_string(root.join(manifest)).unwrap_or_default();
+    let mut is_ours = false;
+    for (line, text) in text.lines().enumerate() {
+        let trimmed = text.trim_start();
+        if trimmed.starts_with('[') {
+            is_ours = trimmed.contains("metadata.neurolake");
+        }
+        let rest = trimmed.trim_start_matches('"').strip_prefix(key);
+        let is_key = rest.is_some_and(|rest| rest.trim_start_matches(['"', ' ']).starts_with('='));
+        if is_ours && is_key {
+            let indent = text.chars().count() - trimmed.chars().count();
+            let number = |value: usize| u32::try_from(value + 1).unwrap_or(u32::MAX);
+            let range = Range {
+                line: number(line),
+                column: number(indent),
+                end_line: number(line),
+                end_column: number(text.trim_end().chars().count()),
+            };
+            return Place::at(manifest, range);
+        }
+    }
+    Place::start_of(manifest)
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::{MetadataCommand, Package, TargetKind};
+use cargo_metadata::{DependencyKind, MetadataCommand, Package, TargetKind};
 
 use super::finding::Finding;
 use super::modules::relative;
@@ -102,7 +102,8 @@ impl Workspace {
         let mut settings = Settings::default();
         settings.read(
             &metadata.workspace_metadata,
-            Path::new("Cargo.toml"),
+            "Cargo.toml",
+            &root,
             &mut findings,
         );
         let mut packages = Vec::new();
@@ -112,12 +113,15 @@ impl Workspace {
             let declares = package
                 .dependencies
                 .iter()
-                .any(|dependency| dependency.name == "neurolake");
+                .any(|dependency| {
+                    // Tests and build scripts declare nothing that is served.
+                    dependency.name == "neurolake" && dependency.kind == DependencyKind::Normal
+                });
             if !chosen || !declares {
                 continue;
             }
             let manifest = relative(&resolved(package.manifest_path.as_std_path()), &root);
-            settings.read(&package.metadata, Path::new(&manifest), &mut findings);
+            settings.read(&package.metadata, &manifest, &root, &mut findings);
             packages.push(declaring_package(package));
         }
         packages.sort_by(|a, b| a.name.cmp(&b.name));

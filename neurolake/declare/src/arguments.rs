@@ -47,6 +47,15 @@ pub(crate) enum Lit {
 }
 
 impl Lit {
+    /// Which kind of credential it holds.
+    pub(crate) fn secret(&self) -> Option<&'static str> {
+        match self {
+            Self::String(text) => crate::secret::find(text),
+            Self::List(elements) => elements.iter().find_map(|element| element.literal.secret()),
+            _ => None,
+        }
+    }
+
     /// What it is, for messages.
     pub(crate) fn describe(&self) -> String {
         match self {
@@ -208,6 +217,10 @@ pub(crate) fn parse_literal(tokens: TokenStream) -> Result<Spanned, Box<Diagnost
 
 fn not_a_literal(tokens: &TokenStream, span: SpanRange) -> Diagnostic {
     let mut text = crate::tokens::text(tokens.clone());
+    // Shortened, it might not be recognised any more.
+    if let Some(secret) = crate::secret::find(&text) {
+        return secret_found("the source", span, secret);
+    }
     if text.chars().count() > 40 {
         text = text.chars().take(37).chain("...".chars()).collect();
     }

@@ -236,11 +236,39 @@ fn column_attribute(
 /// stands as `string`, so that the other mistakes in the item are still found.
 pub(crate) fn column_type(syntax: &Syntax, diagnostics: &mut Diagnostics) -> (TypeRef, bool) {
     match read_type(syntax) {
-        Ok(read) => read,
+        Ok((data_type, nullable)) if depth(&data_type) <= MAX_DEPTH => (data_type, nullable),
+        Ok(_) => {
+            diagnostics.push(
+                Diagnostic::new(
+                    Code::ColumnType,
+                    SpanRange::of(syntax),
+                    format!("the type is nested more than {MAX_DEPTH} levels deep"),
+                )
+                .help("declare a struct with `#[derive(Columns)]` for a part of it"),
+            );
+            (TypeRef::Known(Type::String), true)
+        }
         Err(diagnostic) => {
             diagnostics.push(*diagnostic);
             (TypeRef::Known(Type::String), true)
         }
+    }
+}
+
+/// A reader of JSON gives up at 128 levels, and a list is two of them.
+const MAX_DEPTH: usize = 32;
+
+fn depth(data_type: &TypeRef) -> usize {
+    fn known(data_type: &Type) -> usize {
+        match data_type {
+            Type::List { item, .. } | Type::Map { value: item, .. } => 1 + known(item),
+            _ => 1,
+        }
+    }
+    match data_type {
+        TypeRef::Known(data_type) => known(data_type),
+        TypeRef::Named(_) => 1,
+        TypeRef::List { item, .. } | TypeRef::Map { value: item, .. } => 1 + depth(item),
     }
 }
 

@@ -1,77 +1,155 @@
 //! Credentials must not enter source code, and so never the catalog.
 
+/// How a credential begins, and what must follow.
+struct Shape {
+    prefix: &'static str,
+    /// Whether `prefix` is a name and `=` or `:` stands between it and the value.
+    is_name: bool,
+    /// Number of characters that must follow.
+    length: usize,
+    allowed: fn(u8) -> bool,
+    found: &'static str,
+}
+
+const fn token(
+    prefix: &'static str,
+    length: usize,
+    allowed: fn(u8) -> bool,
+    found: &'static str,
+) -> Shape {
+    Shape {
+        prefix,
+        is_name: false,
+        length,
+        allowed,
+        found,
+    }
+}
+
+const fn named(prefix: &'static str, length: usize, found: &'static str) -> Shape {
+    Shape {
+        prefix,
+        is_name: true,
+        length,
+        allowed: is_token,
+        found,
+    }
+}
+
+fn is_upper(byte: u8) -> bool {
+    byte.is_ascii_uppercase() || byte.is_ascii_digit()
+}
+
+fn is_alphanumeric(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+}
+
+fn is_hexadecimal(byte: u8) -> bool {
+    byte.is_ascii_hexdigit()
+}
+
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_%+/=.~".contains(&byte)
+}
+
+const SHAPES: &[Shape] = &[
+    token("AKIA", 16, is_upper, "an AWS access key"),
+    token("ASIA", 16, is_upper, "an AWS access key"),
+    token("AIza", 30, is_token, "a Google API key"),
+    token("GOCSPX-", 20, is_token, "a Google client secret"),
+    token("dapi", 32, is_hexadecimal, "a Databricks token"),
+    token("eyJhbGciOi", 8, is_token, "a JSON web token"),
+    token("ghp_", 20, is_alphanumeric, "a GitHub token"),
+    token("gho_", 20, is_alphanumeric, "a GitHub token"),
+    token("ghs_", 20, is_alphanumeric, "a GitHub token"),
+    token("github_pat_", 20, is_token, "a GitHub token"),
+    token("glpat-", 16, is_token, "a GitLab token"),
+    token("hf_", 30, is_alphanumeric, "a Hugging Face token"),
+    token("npm_", 30, is_alphanumeric, "an npm token"),
+    token("pypi-", 30, is_token, "a PyPI token"),
+    token("sk_live_", 16, is_alphanumeric, "a secret key"),
+    token("xoxb-", 16, is_token, "a Slack token"),
+    token("xoxp-", 16, is_token, "a Slack token"),
+    named("AccountKey", 16, "an Azure account key"),
+    named("SharedAccessKey", 16, "an Azure access key"),
+    named("SharedAccessSignature", 16, "a signed address"),
+    named("X-Amz-Signature", 16, "a signed address"),
+    named("X-Goog-Signature", 16, "a signed address"),
+    named("aws_secret_access_key", 8, "an AWS secret key"),
+    named("aws_session_token", 8, "an AWS session token"),
+    named("client_secret", 12, "a client secret"),
+    named("sig", 20, "a signed address"),
+    // Behind the `?` of an address; elsewhere people may write about passwords.
+    named("?password", 4, "a password in an address"),
+    named("&password", 4, "a password in an address"),
+    named(";password", 4, "a password in an address"),
+    named("?token", 8, "a token in an address"),
+    named("&token", 8, "a token in an address"),
+    named("?access_token", 8, "a token in an address"),
+    named("&access_token", 8, "a token in an address"),
+];
+
 /// Says which kind of credential a text seems to hold. Only shapes that are hardly ever anything
 /// else count, because documentation may talk about passwords.
 pub fn find(text: &str) -> Option<&'static str> {
-    if !is_suspicious(text) {
-        return None;
+    let bytes = text.as_bytes();
+    let mut is_inside_word = false;
+    // One pass, because every text of every declaration comes through here.
+    for (at, byte) in bytes.iter().enumerate() {
+        let is_word = byte.is_ascii_alphanumeric();
+        if !(is_inside_word && is_word) {
+            let rest = &bytes[at..];
+            let shape = SHAPES.iter().find(|shape| shape.matches(rest));
+            if let Some(shape) = shape {
+                return Some(shape.found);
+            }
+        }
+        is_inside_word = is_word;
     }
-    if has_userinfo(text) {
+    if text.contains("://") && has_userinfo(text) {
         return Some("a password in an address");
     }
-    if follows(text, "-----BEGIN ", 0, |_| true) && text.contains("PRIVATE KEY") {
+    if text.contains("-----BEGIN ") && text.contains("PRIVATE KEY") {
         return Some("a private key");
     }
-    let alphanumeric = |c: char| c.is_ascii_alphanumeric();
-    let token =
-        |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '%' | '+' | '/' | '=' | '.');
-    let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit();
-    let shapes: [(&str, usize, &dyn Fn(char) -> bool, &str); 14] = [
-        ("AKIA", 16, &upper, "an AWS access key"),
-        ("ASIA", 16, &upper, "an AWS access key"),
-        ("aws_secret_access_key=", 8, &token, "an AWS secret key"),
-        ("X-Amz-Signature=", 16, &token, "a signed address"),
-        ("X-Goog-Signature=", 16, &token, "a signed address"),
-        ("sig=", 20, &token, "a signed address"),
-        ("AccountKey=", 16, &token, "an Azure account key"),
-        ("ghp_", 20, &alphanumeric, "a GitHub token"),
-        ("github_pat_", 20, &token, "a GitHub token"),
-        ("glpat-", 16, &token, "a GitLab token"),
-        ("xoxb-", 16, &token, "a Slack token"),
-        ("xoxp-", 16, &token, "a Slack token"),
-        ("AIza", 30, &token, "a Google API key"),
-        ("eyJhbGciOi", 20, &token, "a JSON web token"),
-    ];
-    shapes
-        .iter()
-        .find(|(prefix, length, allowed, _)| follows(text, prefix, *length, allowed))
-        .map(|(.., name)| *name)
+    None
 }
 
-/// Whether the text holds the beginning of any of the shapes: one pass, as every doc comment of a
-/// catalog comes through here.
-fn is_suspicious(text: &str) -> bool {
-    text.as_bytes().windows(4).any(|window| {
-        matches!(
-            window,
-            [b':', b'/', b'/', _]
-                | b"----"
-                | b"AKIA"
-                | b"ASIA"
-                | b"aws_"
-                | b"X-Am"
-                | b"X-Go"
-                | b"sig="
-                | b"Acco"
-                | b"ghp_"
-                | b"gith"
-                | b"glpa"
-                | b"xoxb"
-                | b"xoxp"
-                | b"AIza"
-                | b"eyJh"
-        )
-    })
+impl Shape {
+    fn matches(&self, text: &[u8]) -> bool {
+        let prefix = self.prefix.as_bytes();
+        if !text[0].eq_ignore_ascii_case(&prefix[0]) {
+            return false;
+        }
+        let Some((start, rest)) = text.split_at_checked(prefix.len()) else {
+            return false;
+        };
+        let value = if self.is_name {
+            start
+                .eq_ignore_ascii_case(prefix)
+                .then(|| value_of(rest))
+                .flatten()
+        } else {
+            (start == prefix).then_some(rest)
+        };
+        value.is_some_and(|value| {
+            value.len() >= self.length
+                && value[..self.length]
+                    .iter()
+                    .all(|byte| (self.allowed)(*byte))
+        })
+    }
 }
 
-/// Whether `prefix` stands in the text at the start of a word, followed by `length` allowed
-/// characters.
-fn follows(text: &str, prefix: &str, length: usize, allowed: impl Fn(char) -> bool) -> bool {
-    text.match_indices(prefix).any(|(start, _)| {
-        let at_word = !text[..start].ends_with(|c: char| c.is_ascii_alphanumeric());
-        let rest = &text[start + prefix.len()..];
-        at_word && rest.chars().take(length).filter(|c| allowed(*c)).count() == length
-    })
+/// What stands behind `=` or `:`, with blanks and quotes around it.
+fn value_of(text: &[u8]) -> Option<&[u8]> {
+    let is_around = |byte: &u8| matches!(byte, b' ' | b'"' | b'\'' | b'`');
+    let skip = |text: &[u8]| text.iter().take_while(|byte| is_around(byte)).count();
+    let rest = &text[skip(text)..];
+    let (b'=' | b':', rest) = rest.split_first()? else {
+        return None;
+    };
+    Some(&rest[skip(rest)..])
 }
 
 /// `scheme://user:password@host`
@@ -106,6 +184,8 @@ mod tests {
             "key ghp_0123456789abcdefghijABCDEFGHIJ012345",
             "https://a.blob.core.windows.net/c?sv=1&sig=AAAABBBBCCCCDDDDEEEEFFFF%3D",
             "-----BEGIN RSA PRIVATE KEY-----",
+            "AWS_SECRET_ACCESS_KEY: \"wJalrXUtnFEMI/K7MDENG\"",
+            "postgresql://db/lab?user=lab&password=hunter2",
             "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.e30.abc",
         ] {
             assert!(find(text).is_some(), "{text}");
@@ -120,6 +200,9 @@ mod tests {
             "https://example.com/@team:signals",
             "mail signals@example.org: they know the password policy",
             "set `password=` in neurolake.toml",
+            "the password: ask signals; sig = significance, token: none",
+            "design=0123456789abcdefghijklmnop",
+            "größe=AKIA",
             "design = 3; AKIA keys are refused",
         ] {
             assert_eq!(find(text), None, "{text}");

@@ -884,9 +884,7 @@ fn example(
                 continue;
             }
         };
-        if let Lit::String(text) = &spanned.literal
-            && let Some(secret) = crate::secret::find(text)
-        {
+        if let Some(secret) = spanned.literal.secret() {
             diagnostics.push(arguments::secret_found("`example`", spanned.span, secret));
             continue;
         }

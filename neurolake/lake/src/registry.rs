@@ -56,7 +56,8 @@ fn declared_table(registration: &Registration) -> DeclaredTable {
         None => resolve(&declaration.columns, registration.nested),
     };
     DeclaredTable {
-        module: registration.module.to_owned(),
+        // `r#type` is Rust's way of writing `type`.
+        module: registration.module.replace("::r#", "::"),
         declaration,
         columns,
     }

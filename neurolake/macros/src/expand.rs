@@ -27,7 +27,9 @@ pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream 
             let json = json(&declaration);
             let (generics, arguments, bounds) = item.generics.split_for_impl();
             // A broken table is a table too, or each of its users would be one more error.
+            // It is registered, and need not be constructed.
             let kept = quote! {
+                #[allow(dead_code)]
                 #item
 
                 #[allow(deprecated)]

@@ -137,3 +137,109 @@ fn every_rule_of_the_reader_has_a_workspace() {
         .collect();
     assert!(missing.is_empty(), "no workspace for {missing:?}");
 }
+
+fn package(folder: &Path, lib: &str) {
+    fs::create_dir_all(folder.join("src")).expect("a folder");
+    let manifest = "[package]\nname = \"lake\"\nedition = \"2024\"\n\n\
+                    [dependencies]\nneurolake = \"0.1\"\n\n[workspace]\n";
+    fs::write(folder.join("Cargo.toml"), manifest).expect("a file");
+    fs::write(folder.join("src/lib.rs"), lib).expect("a file");
+}
+
+#[test]
+fn a_file_in_another_encoding_is_named_with_its_place() {
+    let folder = scratch("latin1");
+    package(&folder, "pub mod neural;\n");
+    let mut text = b"//! Signale.\n\n/// Gr".to_vec();
+    text.extend([0xF6, 0xDF]);
+    text.extend(b"e\n#[table(delta = \"s3://lake/x\")]\npub struct Spikes;\n");
+    fs::write(folder.join("src/neural.rs"), text).expect("a file");
+    let seen = check(&folder);
+    assert!(
+        seen.contains("error[NL0102]: the file is not UTF-8"),
+        "{seen}"
+    );
+    assert!(seen.contains("src/neural.rs:3:7"), "{seen}");
+}
+
+#[test]
+fn a_file_of_50_megabytes_is_refused_at_once() {
+    let folder = scratch("large");
+    package(&folder, "pub mod neural;\n");
+    let file = fs::File::create(folder.join("src/neural.rs")).expect("a file");
+    file.set_len(50 << 20).expect("a sparse file");
+    let started = std::time::Instant::now();
+    let seen = check(&folder);
+    assert!(
+        seen.contains("error[NL0103]: the file has 50 MiB, more than the limit of 16"),
+        "{seen}"
+    );
+    assert!(started.elapsed().as_secs() < 20, "{:?}", started.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_that_lead_in_a_circle_end() {
+    use std::os::unix::fs::symlink;
+    let folder = scratch("links");
+    package(&folder, "pub mod neural;\npub mod lab;\npub mod again;\n");
+    symlink("neural.rs", folder.join("src/neural.rs")).expect("a link");
+    symlink("../src", folder.join("src/deeper")).expect("a link");
+    symlink("lib.rs", folder.join("src/again.rs")).expect("a link");
+    fs::write(
+        folder.join("src/lab.rs"),
+        "use neurolake::prelude::*;\n\n/// Rows.\n#[table(delta = \"s3://lake/x\")]\npub struct X;\n",
+    )
+    .expect("a file");
+    let seen = check(&folder);
+    assert!(
+        seen.contains("error[NL0105]: file of module `neural` not found"),
+        "{seen}"
+    );
+    assert!(
+        seen.contains("error[NL0106]: module `again` leads back to its own file"),
+        "{seen}"
+    );
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_change_nothing() {
+    let folder = scratch("windows");
+    let lib = "pub mod neural {\n    use neurolake::prelude::*;\n\n    /// Rows of [`Nothing`].\n    \
+               ///\n    /// More.\n    #[table(delta = \"s3://lake/x\", ownr = \"me\")]\n    pub struct X;\n}\n";
+    package(&folder, lib);
+    let unix = check(&folder);
+    fs::remove_dir_all(folder.join("out")).expect("a folder");
+    package(&folder, &format!("\u{feff}{}", lib.replace('\n', "\r\n")));
+    assert_eq!(check(&folder), unix);
+}
+
+#[test]
+fn without_a_workspace_the_exit_code_is_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arguments in [&["check"][..], &["build"], &["list"], &["search", "x"]] {
+        let output = catalog_gen(folder.path(), arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let seen = stderr(&output);
+        assert!(seen.contains("no `Cargo.toml` in"), "{seen}");
+        assert!(seen.contains("hint: run it in a Cargo workspace"), "{seen}");
+    }
+    let output = catalog_gen(folder.path(), &["check", "--manifest-path", "nowhere"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("`nowhere` does not exist"));
+}
+
+#[test]
+fn a_deep_nest_of_brackets_and_types_is_no_crash() {
+    let folder = scratch("deep");
+    let depth = 3000;
+    let deep = format!("{}i32{}", "Vec<".repeat(depth), ">".repeat(depth));
+    let lib = format!(
+        "pub mod neural {{\n    use neurolake::prelude::*;\n\n    /// Rows.\n    \
+         #[table(delta = \"s3://lake/x\")]\n    pub struct X {{\n        /// Deep.\n        \
+         pub deep: {deep},\n    }}\n}}\n"
+    );
+    package(&folder, &lib);
+    let output = catalog_gen(&folder, &["check"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+}

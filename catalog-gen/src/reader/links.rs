@@ -80,7 +80,7 @@ pub(crate) fn rewrite(
             Target::Address(address) => {
                 // Readers of the catalog know tables by their names in it, not by their Rust paths.
                 let text = match path_of(text) {
-                    Some(shown) if shown == path => format!("`{}`", name_of(&address)),
+                    Some(shown) if shown == path => format!("`{}`", name_of(&path, &address)),
                     _ => text.to_owned(),
                 };
                 replacements.push((range, format!("[{text}]({address})")));
@@ -108,11 +108,17 @@ pub(crate) fn rewrite(
     (rewritten, dangling)
 }
 
-/// `database.table`, the column, or the database that an address leads to.
-fn name_of(address: &str) -> &str {
-    match address.split_once('#') {
-        Some((_, column)) => column,
-        None => address.split_once(':').map_or(address, |(_, name)| name),
+/// What people call the place that an address leads to: a database, `database.table`,
+/// `table.column`, or the column alone where it belongs to the table that speaks.
+fn name_of(path: &str, address: &str) -> String {
+    let name = address.split_once(':').map_or(address, |(_, name)| name);
+    match name.split_once('#') {
+        Some((_, column)) if path.starts_with("Self::") => column.to_owned(),
+        Some((table, column)) => {
+            let table = table.split_once('.').map_or(table, |(_, table)| table);
+            format!("{table}.{column}")
+        }
+        None => name.to_owned(),
     }
 }
 
@@ -201,7 +207,7 @@ mod tests {
     fn rewrites_every_form_of_link() {
         for (before, after) in [
             ("see [`Spikes`].", "see [`neural.spikes`](table:neural.spikes)."),
-            ("[Spikes::ts] is", "[`ts`](table:neural.spikes#ts) is"),
+            ("[Spikes::ts] is", "[`spikes.ts`](table:neural.spikes#ts) is"),
             ("[the *spikes*](crate::neural::Spikes)", "[the *spikes*](table:neural.spikes)"),
             ("[a][Spikes] b", "[a](table:neural.spikes) b"),
             ("[a]\n\n[a]: crate::neural::Spikes", "[a](table:neural.spikes)\n\n[a]: crate::neural::Spikes"),

@@ -42,6 +42,9 @@ pub(crate) struct ModuleScan {
     pub(crate) name: String,
     pub(crate) line: u32,
     pub(crate) docs: String,
+    /// Documentation that only a compiler can compute, such as `include_str!`. A matter for the
+    /// modules that the catalog shows: others may do as they like.
+    pub(crate) computed_docs: Vec<LocalFinding>,
     /// Position of the first doc line of `docs`.
     pub(crate) docs_at: Range,
     pub(crate) hidden: bool,
@@ -429,7 +432,12 @@ impl Scanner<'_> {
     fn documentation(&mut self, attributes: &[Attribute], module: &mut ModuleScan) {
         let mut diagnostics = Diagnostics::default();
         let Documentation { docs, hidden, .. } = documentation(attributes, &mut diagnostics);
-        self.report(diagnostics);
+        let (computed, others): (Vec<_>, Vec<_>) = diagnostics
+            .into_iter()
+            .map(LocalFinding::from)
+            .partition(|finding| finding.diagnostic.code == Code::DocAttribute);
+        module.computed_docs.extend(computed);
+        self.findings.extend(others);
         if !docs.is_empty() {
             module.docs_at = docs_place(attributes);
         }

@@ -131,28 +131,27 @@ pub fn scan(bytes: &[u8]) -> FileScan {
         scan.parsed = true;
         return scan;
     }
-    match nesting(text) {
-        Nesting::Shallow => parse(text, scan),
-        Nesting::Deep(stack_bytes) => std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .stack_size(stack_bytes)
-                .spawn_scoped(scope, || parse(text, scan))
-                .expect("the system has room for a thread")
-                .join()
-                .expect("a parser doesn't panic")
-        }),
-        Nesting::TooDeep => {
-            scan.findings.push(
-                LocalFinding::new(
-                    Code::TooLarge,
-                    "the file is nested too deeply to be read",
-                    Range::default(),
-                )
+    let stack_bytes = match nesting(text) {
+        Nesting::Shallow => return parse(text, scan),
+        Nesting::Deep(stack_bytes) => Some(stack_bytes),
+        Nesting::TooDeep => None,
+    };
+    let deep = stack_bytes.and_then(|stack_bytes| {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(stack_bytes);
+            let thread = thread.spawn_scoped(scope, || parse(text, FileScan::default()));
+            let scan = thread.ok()?.join();
+            Some(scan.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    });
+    deep.unwrap_or_else(|| {
+        let message = "the file is nested too deeply to be read";
+        scan.findings.push(
+            LocalFinding::new(Code::TooLarge, message, Range::default())
                 .help("generated data belongs into a table"),
-            );
-            scan
-        }
-    }
+        );
+        scan
+    })
 }
 
 fn parse(text: &str, mut scan: FileScan) -> FileScan {

@@ -1,5 +1,10 @@
 //! The programs under test, and a place for what tests generate.
 
+#![expect(
+    clippy::missing_panics_doc,
+    reason = "a test that can't run has to panic"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::LazyLock;

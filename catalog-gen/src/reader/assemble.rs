@@ -682,6 +682,9 @@ impl Context<'_> {
             };
             parts.push(self.link(&scope, docs, *place, findings));
         }
+        for computed in &scan.computed_docs {
+            findings.push(computed.in_file(&module.file).severity(Severity::Warning));
+        }
         if !scan.docs.is_empty() {
             let scope = Scope {
                 module: index,

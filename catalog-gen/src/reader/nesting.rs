@@ -30,7 +30,10 @@ pub(crate) fn nesting(text: &str) -> Nesting {
             b'(' | b'[' | b'{' => brackets += 1,
             b')' | b']' | b'}' => {
                 brackets = brackets.saturating_sub(1);
-                (angles, chain) = (0, 0);
+                angles = 0;
+                if byte == b'}' {
+                    chain = 0;
+                }
                 continue;
             }
             b'<' => angles += 1,

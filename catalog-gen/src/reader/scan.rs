@@ -42,6 +42,9 @@ pub(crate) struct ModuleScan {
     pub(crate) name: String,
     pub(crate) line: u32,
     pub(crate) docs: String,
+    /// Documentation that only a compiler can compute, such as `include_str!`. A matter for the
+    /// modules that the catalog shows: others may do as they like.
+    pub(crate) computed_docs: Vec<LocalFinding>,
     /// Position of the first doc line of `docs`.
     pub(crate) docs_at: Range,
     pub(crate) hidden: bool,
@@ -128,28 +131,27 @@ pub fn scan(bytes: &[u8]) -> FileScan {
         scan.parsed = true;
         return scan;
     }
-    match nesting(text) {
-        Nesting::Shallow => parse(text, scan),
-        Nesting::Deep(stack_bytes) => std::thread::scope(|scope| {
-            std::thread::Builder::new()
-                .stack_size(stack_bytes)
-                .spawn_scoped(scope, || parse(text, scan))
-                .expect("the system has room for a thread")
-                .join()
-                .expect("a parser doesn't panic")
-        }),
-        Nesting::TooDeep => {
-            scan.findings.push(
-                LocalFinding::new(
-                    Code::TooLarge,
-                    "the file is nested too deeply to be read",
-                    Range::default(),
-                )
+    let stack_bytes = match nesting(text) {
+        Nesting::Shallow => return parse(text, scan),
+        Nesting::Deep(stack_bytes) => Some(stack_bytes),
+        Nesting::TooDeep => None,
+    };
+    let deep = stack_bytes.and_then(|stack_bytes| {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().stack_size(stack_bytes);
+            let thread = thread.spawn_scoped(scope, || parse(text, FileScan::default()));
+            let scan = thread.ok()?.join();
+            Some(scan.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    });
+    deep.unwrap_or_else(|| {
+        let message = "the file is nested too deeply to be read";
+        scan.findings.push(
+            LocalFinding::new(Code::TooLarge, message, Range::default())
                 .help("generated data belongs into a table"),
-            );
-            scan
-        }
-    }
+        );
+        scan
+    })
 }
 
 fn parse(text: &str, mut scan: FileScan) -> FileScan {
@@ -429,7 +431,12 @@ impl Scanner<'_> {
     fn documentation(&mut self, attributes: &[Attribute], module: &mut ModuleScan) {
         let mut diagnostics = Diagnostics::default();
         let Documentation { docs, hidden, .. } = documentation(attributes, &mut diagnostics);
-        self.report(diagnostics);
+        let (computed, others): (Vec<_>, Vec<_>) = diagnostics
+            .into_iter()
+            .map(LocalFinding::from)
+            .partition(|finding| finding.diagnostic.code == Code::DocAttribute);
+        module.computed_docs.extend(computed);
+        self.findings.extend(others);
         if !docs.is_empty() {
             module.docs_at = docs_place(attributes);
         }

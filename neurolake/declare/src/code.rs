@@ -119,7 +119,7 @@ codes! {
     33 CfgColumn "column depends on the build"
         "A table has one schema. `#[cfg]` may stand on the whole item."
     34 DocAttribute "malformed attribute"
-        "`#[doc]` and `#[deprecated]` take literals: the catalog is read without compiling.\n\n    #[deprecated(since = \"2026-03-01\", note = \"Use [`Spikes`].\")]"
+        "`#[doc]` and `#[deprecated]` take literals: the catalog is read without compiling.\n\n    #[deprecated(since = \"2026.3.1\", note = \"Use [`Spikes`].\")]"
     35 NoColumns "no columns"
         "A schema struct has at least one field. A unit struct (`struct Name;`) reads its schema from the source at run time."
     36 Partitioning "partitioning and partition columns differ"

@@ -51,7 +51,7 @@ pub struct Old;
 #[doc(hidden)]
 pub struct Older {
     /// Column.
-    #[deprecated(since = "2026-01-01", note = "Use [`All::ts`].")]
+    #[deprecated(since = "2.0.0", note = "Use [`All::ts`].")]
     #[doc(alias = "time")]
     pub ts: Timestamp,
 }

@@ -46,7 +46,7 @@ static CRATE: LazyLock<PathBuf> = LazyLock::new(|| {
     let mut lib = String::new();
     for name in names() {
         let file = folder().join(format!("{name}.rs"));
-        writeln!(lib, "#[path = {file:?}]\npub mod {name};").expect("text");
+        writeln!(lib, "#[path = \"{}\"]\npub mod {name};", file.display()).expect("text");
     }
     fs::create_dir(root.join("src")).expect("a folder");
     fs::write(root.join("src/lib.rs"), lib).expect("a file");
@@ -55,11 +55,11 @@ static CRATE: LazyLock<PathBuf> = LazyLock::new(|| {
     fs::copy(workspace.join("Cargo.lock"), root.join("Cargo.lock")).expect("a lock file");
     let manifest = format!(
         "[package]\nname = \"errors\"\nedition = \"2024\"\n\n\
-         [dependencies]\nneurolake = {{ path = {:?} }}\n\n\
+         [dependencies]\nneurolake = {{ path = \"{}\" }}\n\n\
          [package.metadata.neurolake]\nmissing-docs = \"allow\"\n\n\
          [profile.dev]\ndebug = \"line-tables-only\"\n\n\
          [profile.dev.package.\"*\"]\ndebug = false\n\n[workspace]\n",
-        workspace.join("neurolake/lake")
+        workspace.join("neurolake/lake").display()
     );
     fs::write(root.join("Cargo.toml"), manifest).expect("a file");
     root

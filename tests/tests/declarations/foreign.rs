@@ -8,8 +8,8 @@ use std::{env, fs};
 
 use catalog_gen::reader::scan::scan;
 
-/// Crates that declare tables of their own or test a parser with broken source have no place here.
-const MAX_BYTES: u64 = 24 << 20;
+/// Without a folder of one's own choice: files from all over the registry, so that it ends soon.
+const SAMPLE_BYTES: u64 = 3 << 20;
 
 fn registry() -> Option<PathBuf> {
     if let Some(folder) = env::var_os("FOREIGN_SOURCE") {
@@ -40,9 +40,14 @@ fn other_peoples_crates_declare_nothing() {
     let Some(folder) = registry() else {
         return;
     };
-    let everything = env::var_os("FOREIGN_SOURCE").is_some();
     let mut files = Vec::new();
     sources(&folder, &mut files);
+    if env::var_os("FOREIGN_SOURCE").is_none() {
+        let length = |file: &PathBuf| fs::metadata(file).map_or(0, |metadata| metadata.len());
+        let total: u64 = files.iter().map(length).sum();
+        let step = usize::try_from(total / SAMPLE_BYTES).unwrap_or(1).max(1);
+        files = files.into_iter().step_by(step).collect();
+    }
     let started = Instant::now();
     let (mut scanned, mut bytes, mut broken) = (0, 0, 0);
     let mut findings = Vec::new();
@@ -50,11 +55,8 @@ fn other_peoples_crates_declare_nothing() {
         let Ok(source) = fs::read(&path) else {
             continue;
         };
-        if !everything && bytes > MAX_BYTES {
-            break;
-        }
         scanned += 1;
-        bytes += source.len() as u64;
+        bytes += source.len();
         let scan = scan(&source);
         if !scan.parsed {
             // Test data for parsers is broken on purpose.
@@ -68,8 +70,8 @@ fn other_peoples_crates_declare_nothing() {
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{scanned} files, {:.1} MB, {seconds:.2} s, {broken} broken",
-        bytes as f64 / 1e6
+        "{scanned} files, {} kB, {seconds:.2} s, {broken} broken",
+        bytes / 1000
     );
     assert!(findings.is_empty(), "{}", findings.join("\n"));
 }

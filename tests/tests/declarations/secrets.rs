@@ -202,10 +202,10 @@ fn no_byte_of_a_credential_gets_out() {
         .map(|(index, place)| place.replace("SECRET", SECRETS[index % SECRETS.len()].0))
         .chain(SECRETS.iter().map(|(text, _)| docs.replace("SECRET", text)))
         .collect();
-    let modules: String = (0..planted.len())
+    let modules: Vec<String> = (0..planted.len())
         .map(|index| format!("pub mod place{index};\n"))
         .collect();
-    package(&folder, MANIFEST, &modules);
+    package(&folder, MANIFEST, &modules.concat());
     for (index, place) in planted.iter().enumerate() {
         let file = folder.join(format!("src/place{index}.rs"));
         fs::write(file, format!("use neurolake::prelude::*;\n{place}\n")).expect("a file");

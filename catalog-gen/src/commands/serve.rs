@@ -84,7 +84,9 @@ pub(crate) fn run(arguments: &Serve, talk: &Talk) -> Result<Outcome, Failure> {
         if concerns_cargo(&changed, &reading) {
             preview.reopen(talk);
         }
-        reading = preview.read(&mut watch)?;
+        let old = std::mem::replace(&mut reading, preview.read(&mut watch)?);
+        // Freeing a large catalog takes long, and somebody waits for the new one.
+        std::thread::spawn(move || drop(old));
         if !reading.is_good() {
             talk.findings(
                 &reading.findings,

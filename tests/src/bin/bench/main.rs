@@ -83,7 +83,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
         };
         match name.as_str() {
             "--tables" => {
-                options.tables = value.split(',').map(number).collect::<Result<_, _>>()?
+                options.tables = value.split(',').map(number).collect::<Result<_, _>>()?;
             }
             "--rounds" => options.rounds = number(&value)?,
             "--peer-tables" => options.peer_tables = number(&value)?,
@@ -298,43 +298,56 @@ fn save(program: &Path, lake: &Lake, tables: usize, rounds: usize) -> io::Result
     Ok(())
 }
 
+/// Each in turn, round by round, so that whatever else the machine does concerns all alike.
 fn peers(program: &Path, repository: &Path, options: &Options) -> io::Result<()> {
     let lake = Lake::new(options.peer_tables, repository)?;
-    let site = lake.path("site");
-    let ours = lake.build(program, &site)?;
-    let (our_files, our_bytes) = size(&site)?;
-    let show = |name: &str, cost: &Cost, files: usize, bytes: u64| {
-        row(name, std::slice::from_ref(cost), "")?;
-        print(&format!("    {files} files, {}", size_text(bytes)))
-    };
-    show("catalog-gen", &ours, our_files, our_bytes)?;
-    for peer in &options.peers {
-        let (cost, files, bytes) = match peer.as_str() {
-            "datarepo" => {
-                let environment = program.with_file_name("bench-datarepo");
-                let folder = lake.path("datarepo");
-                peers::datarepo(&lake.spec.catalog(), &folder, &environment)?
-            }
-            _ => peers::cargo_doc(lake.folder.path(), &repository.join("Cargo.lock"))?,
-        };
-        show(peer, &cost, files, bytes)?;
-        print(&format!(
-            "    catalog-gen takes 1/{:.1} of its CPU, 1/{:.1} of its wall time, 1/{:.1} of its memory",
-            cost.cpu / ours.cpu.max(0.01),
-            cost.wall / ours.wall.max(0.001),
-            cost.rss as f64 / ours.rss.max(1) as f64
-        ))?;
+    let names: Vec<&str> = std::iter::once("catalog-gen")
+        .chain(options.peers.iter().map(String::as_str))
+        .collect();
+    let mut costs = vec![Vec::new(); names.len()];
+    let mut sizes = vec![(0, 0); names.len()];
+    for round in 0..options.rounds {
+        for (place, name) in names.iter().enumerate() {
+            let out = lake.path(&format!("{name}-{round}"));
+            costs[place].push(match *name {
+                "catalog-gen" => lake.build(program, &out)?,
+                "datarepo" => {
+                    let environment = program.with_file_name("bench-datarepo");
+                    peers::datarepo(&lake.spec.catalog(), &out, &environment)?
+                }
+                _ => peers::cargo_doc(lake.folder.path(), &out, &repository.join("Cargo.lock"))?,
+            });
+            sizes[place] = size(&out)?;
+        }
+    }
+    for (place, name) in names.iter().enumerate() {
+        row(name, &costs[place], "")?;
+        let (files, bytes) = sizes[place];
+        print(&format!("    {files} files, {}", size_text(bytes)))?;
+        if place > 0 {
+            let times = |figure: fn(&Cost) -> f64| {
+                least(&costs[place], figure) / least(&costs[0], figure).max(0.01)
+            };
+            print(&format!(
+                "    {:.1} times the CPU of catalog-gen, {:.1} times its wall time, {:.1} times its memory",
+                times(|cost| cost.cpu),
+                times(|cost| cost.wall),
+                times(|cost| cost.rss as f64 / 1e6),
+            ))?;
+        }
     }
     Ok(())
 }
 
 fn row(name: &str, costs: &[Cost], target: &str) -> io::Result<()> {
-    let text = format!(
-        "{:.2} s CPU, {:.2} s wall, {:.0} MB RSS",
-        least(costs, |cost| cost.cpu),
-        least(costs, |cost| cost.wall),
-        costs.iter().map(|cost| cost.rss).max().unwrap_or(0) as f64 / 1e6
-    );
+    let cpu = least(costs, |cost| cost.cpu);
+    let wall = least(costs, |cost| cost.wall);
+    let memory = match costs.iter().map(|cost| cost.rss).max() {
+        // Over before it could be looked at.
+        None | Some(0) => String::new(),
+        Some(rss) => format!(", {:.0} MB RSS", rss as f64 / 1e6),
+    };
+    let text = format!("{cpu:.2} s CPU, {wall:.2} s wall{memory}");
     figure(name, &text, target)
 }
 

@@ -7,6 +7,7 @@
 
 pub mod assemble;
 pub mod cfg;
+mod comments;
 pub mod finding;
 pub mod links;
 pub mod modules;

@@ -11,6 +11,7 @@ use syn::visit::{self, Visit};
 use syn::{Attribute, Item, ItemEnum, ItemUnion, ItemUse, Meta, UseTree};
 
 use super::cfg::Predicate;
+use super::comments;
 use super::finding::{LocalFinding, Range};
 use super::nesting::{Nesting, nesting};
 
@@ -132,14 +133,14 @@ pub fn scan(bytes: &[u8]) -> FileScan {
         return scan;
     }
     let stack_bytes = match nesting(text) {
-        Nesting::Shallow => return parse(text, scan),
+        Nesting::Shallow => return parse(text),
         Nesting::Deep(stack_bytes) => Some(stack_bytes),
         Nesting::TooDeep => None,
     };
     let deep = stack_bytes.and_then(|stack_bytes| {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(stack_bytes);
-            let thread = thread.spawn_scoped(scope, || parse(text, FileScan::default()));
+            let thread = thread.spawn_scoped(scope, || parse(text));
             let scan = thread.ok()?.join();
             Some(scan.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
         })
@@ -154,7 +155,20 @@ pub fn scan(bytes: &[u8]) -> FileScan {
     })
 }
 
-fn parse(text: &str, mut scan: FileScan) -> FileScan {
+fn parse(text: &str) -> FileScan {
+    if let Some(rewritten) = comments::rewrite(text) {
+        let scan = parse_rewritten(&rewritten.text, &rewritten.ends);
+        // Messages speak of the source as it was written.
+        if scan.parsed && scan.findings.is_empty() {
+            return scan;
+        }
+    }
+    parse_rewritten(text, &[])
+}
+
+/// Scans valid UTF-8. `comments`: see [`comments::Rewritten::ends`].
+fn parse_rewritten(text: &str, comments: &[(u32, u32)]) -> FileScan {
+    let mut scan = FileScan::default();
     match syn::parse_file(text) {
         Ok(file) => {
             scan.parsed = true;
@@ -162,6 +176,7 @@ fn parse(text: &str, mut scan: FileScan) -> FileScan {
                 findings: &mut scan.findings,
                 imports: Imports::of(&file.items),
                 tables: 0,
+                comments,
             };
             scan.root = scanner.module(&file.items);
             scanner.documentation(&file.attrs, &mut scan.root);
@@ -268,6 +283,8 @@ struct Scanner<'a> {
     findings: &'a mut Vec<LocalFinding>,
     imports: Imports,
     tables: usize,
+    /// See [`comments::Rewritten::ends`].
+    comments: &'a [(u32, u32)],
 }
 
 impl Scanner<'_> {
@@ -289,7 +306,7 @@ impl Scanner<'_> {
             Item::Struct(structure) if derives_columns(&structure.attrs) => {
                 let (declaration, diagnostics) = declare::columns(structure);
                 self.report(diagnostics);
-                let places = places(
+                let places = self.places(
                     &structure.attrs,
                     &structure.ident,
                     Some(&structure.fields),
@@ -394,7 +411,7 @@ impl Scanner<'_> {
             Item::Struct(item) => {
                 let (declaration, diagnostics) =
                     declare::table(tokens, at, declare::Item::Struct(item));
-                let places = places(
+                let places = self.places(
                     &item.attrs,
                     &item.ident,
                     Some(&item.fields),
@@ -405,7 +422,7 @@ impl Scanner<'_> {
             Item::Fn(item) => {
                 let (declaration, diagnostics) =
                     declare::table(tokens, at, declare::Item::Function(item));
-                let places = places(&item.attrs, &item.sig.ident, None, &[]);
+                let places = self.places(&item.attrs, &item.sig.ident, None, &[]);
                 (declaration, diagnostics, places)
             }
             other => {
@@ -428,6 +445,46 @@ impl Scanner<'_> {
         });
     }
 
+    fn places(
+        &self,
+        attributes: &[Attribute],
+        ident: &syn::Ident,
+        fields: Option<&syn::Fields>,
+        declared: &[ColumnDeclaration],
+    ) -> ItemPlaces {
+        let mut columns = Vec::with_capacity(declared.len());
+        let mut renamed = Vec::new();
+        for (field, column) in fields.into_iter().flatten().zip(declared) {
+            columns.push((type_place(&field.ty), self.docs_place(&field.attrs)));
+            if let Some(ident) = &field.ident
+                && *ident != column.name
+                && ident.unraw() != column.name
+            {
+                renamed.push((ident.unraw().to_string(), column.name.clone()));
+            }
+        }
+        ItemPlaces {
+            name: SpanRange::from(ident.span()).into(),
+            attribute: Range::default(),
+            docs: self.docs_place(attributes),
+            columns,
+            renamed,
+        }
+    }
+
+    /// The place of the first doc line.
+    fn docs_place(&self, attributes: &[Attribute]) -> Range {
+        let mut docs = attributes.iter().filter(|attribute| attribute.path().is_ident("doc"));
+        let Some(first) = docs.next() else {
+            return Range::default();
+        };
+        let mut range = Range::from(SpanRange::from(first.pound_token.span));
+        if let Ok(index) = self.comments.binary_search_by_key(&range.line, |(line, _)| *line) {
+            range.end_column = self.comments[index].1;
+        }
+        range
+    }
+
     fn documentation(&mut self, attributes: &[Attribute], module: &mut ModuleScan) {
         let mut diagnostics = Diagnostics::default();
         let Documentation { docs, hidden, .. } = documentation(attributes, &mut diagnostics);
@@ -438,7 +495,7 @@ impl Scanner<'_> {
         module.computed_docs.extend(computed);
         self.findings.extend(others);
         if !docs.is_empty() {
-            module.docs_at = docs_place(attributes);
+            module.docs_at = self.docs_place(attributes);
         }
         module.docs = docs;
         module.hidden = hidden;
@@ -549,32 +606,6 @@ fn path_attribute(attribute: &Attribute) -> Option<String> {
     }
 }
 
-fn places(
-    attributes: &[Attribute],
-    ident: &syn::Ident,
-    fields: Option<&syn::Fields>,
-    declared: &[ColumnDeclaration],
-) -> ItemPlaces {
-    let mut columns = Vec::with_capacity(declared.len());
-    let mut renamed = Vec::new();
-    for (field, column) in fields.into_iter().flatten().zip(declared) {
-        columns.push((type_place(&field.ty), docs_place(&field.attrs)));
-        if let Some(ident) = &field.ident
-            && *ident != column.name
-            && ident.unraw() != column.name
-        {
-            renamed.push((ident.unraw().to_string(), column.name.clone()));
-        }
-    }
-    ItemPlaces {
-        name: SpanRange::from(ident.span()).into(),
-        attribute: Range::default(),
-        docs: docs_place(attributes),
-        columns,
-        renamed,
-    }
-}
-
 /// A plain name is its own place; only longer types are worth turning into tokens.
 fn type_place(syntax: &syn::Type) -> Range {
     match syntax {
@@ -584,16 +615,6 @@ fn type_place(syntax: &syn::Type) -> Range {
         },
         _ => SpanRange::of(syntax).into(),
     }
-}
-
-/// The place of the first doc line.
-fn docs_place(attributes: &[Attribute]) -> Range {
-    attributes
-        .iter()
-        .find(|attribute| attribute.path().is_ident("doc"))
-        .map_or_else(Range::default, |attribute| {
-            SpanRange::from(attribute.pound_token.span).into()
-        })
 }
 
 fn uses(item: &ItemUse, module: &mut ModuleScan) {
@@ -683,4 +704,132 @@ fn is_table_path(tokens: TokenStream) -> bool {
         .take_while(|word| !word.starts_with('('))
         .collect();
     matches!(words.concat().as_str(), "table" | "neurolake::table")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+    use std::path::Path;
+
+    use super::*;
+
+    /// What a file means may not depend on the way that reads it faster.
+    fn assert_same(text: &str) {
+        let slow = parse_rewritten(text, &[]);
+        if let Some(rewritten) = comments::rewrite(text) {
+            let fast = parse_rewritten(&rewritten.text, &rewritten.ends);
+            let is_good = slow.parsed && slow.findings.is_empty();
+            if fast.parsed && fast.findings.is_empty() {
+                assert_eq!(format!("{fast:?}"), format!("{slow:?}"), "of\n{text}");
+            } else {
+                assert!(!is_good, "the long way found nothing in\n{text}\nread as\n{}", rewritten.text);
+            }
+        }
+        let scan = format!("{:?}", scan(text.as_bytes()));
+        if may_matter(text) {
+            assert_eq!(scan, format!("{slow:?}"), "of\n{text}");
+        }
+    }
+
+    /// All Rust source of the project, broken cases included.
+    fn sources() -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folders = ["catalog-gen", "neurolake", "tests"].map(|folder| root.join(folder));
+        let sources: Vec<String> = folders
+            .iter()
+            .flat_map(|folder| walkdir::WalkDir::new(folder).sort_by_file_name())
+            .flatten()
+            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))
+            .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
+            .collect();
+        assert!(sources.len() > 100, "{} sources", sources.len());
+        sources
+    }
+
+    #[test]
+    fn comments_are_read_alike_either_way() {
+        let sources = sources();
+        let rewritten = sources.iter().filter(|text| comments::rewrite(text).is_some()).count();
+        assert!(rewritten > 50, "{rewritten} of {} sources", sources.len());
+        for text in &sources {
+            assert_same(text);
+        }
+    }
+
+    #[test]
+    fn comments_in_odd_places_are_read_alike() {
+        let table = "#[table(delta = \"s3://l/t\")]\npub struct T {\n    /// A.\n    a: i32,\n}\n";
+        for odd in [
+            "/// a\n/// b\n\n/// c\n",
+            "  \t/// indented\n//// no doc\n/// doc\n",
+            "#[doc(hidden)]\n/// \"quoted\" # and \\ escaped\n",
+            "/// \"# ends a raw string\n",
+            "/// CRLF\r\n/// twice\r\n",
+            "/// carriage \r return\n",
+            "/** block */\n/// line\n/** another\n/// inside */\n",
+            "/* /* nested /// */ /// */\n/// doc\n",
+            "//! inner\n\n/// outer\n",
+            "/// before inner\n#![allow(dead_code)]\n",
+            "const A: &str = \"\n/// no doc\n\";\n/// doc\n",
+            "const A: &str = r#\"\n/// no \" doc\n\"#;\n/// doc\n",
+            "const A: &[u8] = br\"\\\n/// no doc\n\";\n/// doc\n",
+            "const A: char = '\"';\n/// doc\nconst B: u8 = b'\\'';\n/// doc\n",
+            "fn f<'a>(x: &'a str) -> char { '\\u{22}' }\n/// doc\n",
+            "fn r#fn() {}\n/// doc\n",
+            "macro_rules! m { ($(#[$meta:meta])* 'r) => {\n/// doc\n} }\n/// doc\n",
+            "fn f() {\n    /// of a statement\n    let x = 1;\n}\n/// doc\n",
+            "/// \u{2028} and \u{feff} \u{1f9e0}\n",
+            "mod inner {\n    //! inner\n    /// doc\n    pub mod deeper {}\n    /// lost\n}\n",
+            "/// key ghp_0123456789abcdefghijABCDEFGHIJ012345\n",
+            "#!/usr/bin/env it's\n",
+            "\u{feff}/// after a mark\n",
+            "pub /// in between\n",
+            "use a::{b}\n/// lost\n;\n",
+            "static S: &str = c\"\\\"\n/// no doc\";\n",
+            "/// [`Gone`]\n",
+        ] {
+            for text in [format!("{odd}{table}"), format!("{table}{odd}"), format!("{odd}{odd}{table}")] {
+                assert_same(&text);
+            }
+        }
+    }
+
+    #[test]
+    fn broken_comments_are_read_alike() {
+        let sources = sources();
+        let small: Vec<&String> = sources
+            .iter()
+            .filter(|text| text.len() < 3_000 && text.contains("#[table") && text.contains("///"))
+            .collect();
+        let pieces = [
+            "/", "//", "///", "////", "\n", "\"", "'", "#", "r#\"", "\"#", "/*", "*/", "\\", "{", "}", "(",
+            ")", "\n/// doc\n", "b'", "//!", "\r", "\u{e9}",
+        ];
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state >> 11).unwrap_or_default() % below
+        };
+        let mut readable = 0;
+        for _ in 0..4_000 {
+            let mut text = small[random(small.len())].clone();
+            for _ in 0..=random(2) {
+                let mut at = random(text.len());
+                while !text.is_char_boundary(at) {
+                    at -= 1;
+                }
+                match random(3) {
+                    0 => text.truncate(at),
+                    1 => drop(text.remove(at)),
+                    _ => text.insert_str(at, pieces[random(pieces.len())]),
+                }
+                let _ = write!(text, " ");
+            }
+            readable += usize::from(parse_rewritten(&text, &[]).parsed);
+            assert_same(&text);
+        }
+        assert!((500..3_900).contains(&readable), "{readable} of 4000 could be read");
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     let mut reader = Reader::open(read_options(&arguments.source))?;
     timings.phase("cargo");
     let reading = reader.read(false);
+    reader.forget();
     timings.phase("read");
     let workspace = reader.workspace();
     let out = match (&arguments.out, &workspace.settings.out) {

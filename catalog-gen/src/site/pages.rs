@@ -24,6 +24,8 @@ const HOME_TABLES: usize = 60;
 const HOME_SECTIONS: usize = 24;
 /// Bytes of catalog documentation that fit the home page.
 const HOME_DOCS: usize = 4_000;
+/// Most pages fit, so that their text is written once and not moved while it grows.
+const PAGE_BYTES: usize = 24 * 1024;
 /// Owners or tags named on the home page.
 const HOME_FACETS: usize = 12;
 
@@ -219,9 +221,10 @@ impl<'a> Site<'a> {
     }
 
     fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<String, SiteError> {
-        Ok(self
-            .tera
-            .render(template, &Context::from_serialize(page)?)?)
+        let mut out = Vec::with_capacity(PAGE_BYTES);
+        self.tera
+            .render_to(template, &Context::from_serialize(page)?, &mut out)?;
+        Ok(String::from_utf8(out).expect("templates and values are text"))
     }
 
     fn place<'s>(&'s self, root: &'s str) -> Place<'s> {
@@ -807,7 +810,8 @@ impl<'a> Site<'a> {
 
 /// One panel for each client, the first one open.
 fn snippet_panels(snippets: &[Snippet]) -> String {
-    let mut out = String::new();
+    let bytes = snippets.iter().map(|snippet| snippet.html.len() + 128).sum();
+    let mut out = String::with_capacity(bytes);
     for (index, snippet) in snippets.iter().enumerate() {
         let _ = writeln!(
             out,

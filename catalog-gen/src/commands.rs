@@ -84,7 +84,9 @@ impl Failure {
             Self::Output(OutputError::NotOurs(_)) => {
                 "choose an empty or new folder with `--out`, or empty this one yourself".into()
             }
-            Self::Listen { .. } => "choose another port with `--port`, or a free one with `--port 0`".into(),
+            Self::Listen { .. } => {
+                "choose another port with `--port`, or a free one with `--port 0`".into()
+            }
             Self::Watch(_) => "try `--poll`".into(),
             Self::Unknown {
                 near: Some(near), ..
@@ -200,7 +202,10 @@ impl Talk {
                 .collect();
             let _ = writeln!(io::stderr(), "{}", parts.join(", "));
             if let Some(first) = findings.iter().find(|f| f.severity == Severity::Error) {
-                self.say(&format!("hint: `catalog-gen explain {}` says more", first.code));
+                self.say(&format!(
+                    "hint: `catalog-gen explain {}` says more",
+                    first.code
+                ));
             }
         }
         Ok(())
@@ -261,6 +266,11 @@ pub(crate) fn catalog(
     }
     let (reader, reading) = read(source)?;
     let root = &reader.workspace().root;
-    talk.findings(&reading.findings, root, MessageFormat::Human, Severity::Error)?;
+    talk.findings(
+        &reading.findings,
+        root,
+        MessageFormat::Human,
+        Severity::Error,
+    )?;
     Ok(reading.catalog)
 }

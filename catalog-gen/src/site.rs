@@ -198,6 +198,7 @@ impl<'a> Site<'a> {
         let atlas = Atlas::new(catalog);
         check_names(&atlas)?;
         let mut tera = Tera::new();
+        tera.set_escape_fn(html::write_escaped);
         tera.add_raw_templates(templates(options.templates.as_deref())?)?;
         let mut site = Self {
             files: BTreeMap::new(),

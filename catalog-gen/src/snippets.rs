@@ -54,7 +54,7 @@ pub struct Snippet {
     pub language: String,
     /// The code, without a final newline.
     pub code: String,
-    /// The code as HTML: escaped, with spans of the classes `k` (keyword), `s` (string),
+    /// The code as HTML: escaped, with `<i>` of the classes `k` (keyword), `s` (string),
     /// `c` (comment), `n` (number) and `f` (call).
     pub html: String,
 }

@@ -739,30 +739,19 @@ fn colours_are_where_a_reader_expects_them() {
     };
     let python = html("python");
     assert!(
-        python.starts_with(
-            "<span class=\"k\">from</span> neurolake <span class=\"k\">import</span> catalog\n"
-        ),
+        python.starts_with("<i class=k>from</i> neurolake <i class=k>import</i> catalog\n"),
         "{python}"
     );
-    assert!(
-        python.contains("implant_id=<span class=\"n\">7</span>,"),
-        "{python}"
-    );
-    assert!(
-        python.contains(".<span class=\"f\">table</span>("),
-        "{python}"
-    );
+    assert!(python.contains("implant_id=<i class=n>7</i>,"), "{python}");
+    assert!(python.contains(".<i class=f>table</i>("), "{python}");
     let psql = html("psql");
+    assert!(psql.contains("\n<i class=k>select</i> *\n"), "{psql}");
     assert!(
-        psql.contains("\n<span class=\"k\">select</span> *\n"),
+        psql.contains("<i class=k>date</i> <i class=s>'2026-03-01'</i>"),
         "{psql}"
     );
     assert!(
-        psql.contains("<span class=\"k\">date</span> <span class=\"s\">'2026-03-01'</span>"),
-        "{psql}"
-    );
-    assert!(
-        html("r").contains("<span class=\"s\">r\"(\nselect"),
+        html("r").contains("<i class=s>r\"(\nselect"),
         "{}",
         html("r")
     );

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use catalog_gen::diff::CatalogDiff;
 use catalog_gen::output;
-use catalog_gen::reader::{Reader, Reading};
 use catalog_gen::reader::workspace::{self, Workspace};
+use catalog_gen::reader::{Reader, Reading};
 use catalog_gen::site::{Site, SiteOptions};
 use catalog_gen::snippets::Snippets;
 use neurolake_declare::diagnostic::Severity;
@@ -36,6 +36,7 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     let mut reader = Reader::open(read_options(&arguments.source))?;
     timings.phase("cargo");
     let reading = reader.read(false);
+    reader.forget();
     timings.phase("read");
     let workspace = reader.workspace();
     let out = match (&arguments.out, &workspace.settings.out) {
@@ -73,7 +74,9 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     let paths = site.paths();
     if look.templates.is_some() || look.snippets.is_some() {
         // Templates of others may fail on any page: better before the first is written.
-        paths.par_iter().try_for_each(|path| site.render(path).map(drop))?;
+        paths
+            .par_iter()
+            .try_for_each(|path| site.render(path).map(drop))?;
         timings.phase("try templates");
     }
     let progress = Progress::new(talk, paths.len());
@@ -111,7 +114,11 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
         written.removed,
         clock.elapsed().as_secs_f64(),
     ));
-    if reading.findings.iter().all(|finding| finding.severity == Severity::Note) {
+    if reading
+        .findings
+        .iter()
+        .all(|finding| finding.severity == Severity::Note)
+    {
         let outputs = paths.iter().map(|path| out.join(path)).chain(committed);
         let inputs = inputs(arguments, workspace, &reading, &look);
         let homes: BTreeSet<PathBuf> = workspace
@@ -255,7 +262,9 @@ impl Timings {
         if self.is_on {
             for (name, sum) in [("pages", &self.pages), ("index", &self.index)] {
                 let ms = sum.load(Ordering::Relaxed) / 1000;
-                talk.say(&format!("timing: of writing, {name}: {ms} ms over all threads"));
+                talk.say(&format!(
+                    "timing: of writing, {name}: {ms} ms over all threads"
+                ));
             }
         }
     }
@@ -263,7 +272,10 @@ impl Timings {
 
 /// Of all threads so far; zero where the system doesn't tell.
 fn processor_time() -> Duration {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let threads = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
     let nanoseconds = threads.filter_map(|thread| {
         let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()
@@ -274,7 +286,10 @@ fn processor_time() -> Duration {
 /// The path as a person would write it from here.
 fn shown(path: &Path) -> String {
     let here = std::env::current_dir().unwrap_or_default();
-    path.strip_prefix(&here).unwrap_or(path).display().to_string()
+    path.strip_prefix(&here)
+        .unwrap_or(path)
+        .display()
+        .to_string()
 }
 
 /// Progress of writing, shown once it takes long enough for somebody to wonder.
@@ -299,7 +314,8 @@ impl<'a> Progress<'a> {
             && last.0.elapsed() > Duration::from_millis(200)
         {
             *last = (Instant::now(), true);
-            self.talk.progress(&format!("writing {done} of {} files", self.total));
+            self.talk
+                .progress(&format!("writing {done} of {} files", self.total));
         }
     }
 

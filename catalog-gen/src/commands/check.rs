@@ -36,7 +36,10 @@ pub(crate) fn run(arguments: &Check, talk: &Talk) -> Result<Outcome, Failure> {
     } else {
         Severity::Error
     };
-    let is_bad = reading.findings.iter().any(|finding| finding.severity >= limit);
+    let is_bad = reading
+        .findings
+        .iter()
+        .any(|finding| finding.severity >= limit);
     if is_bad {
         return Ok(Outcome::NotInOrder);
     }

@@ -14,7 +14,12 @@ pub(crate) fn run(arguments: &Diff, talk: &Talk) -> Result<Outcome, Failure> {
     } else {
         let (reader, reading) = read(&arguments.source)?;
         let root = &reader.workspace().root;
-        talk.findings(&reading.findings, root, MessageFormat::Human, Severity::Error)?;
+        talk.findings(
+            &reading.findings,
+            root,
+            MessageFormat::Human,
+            Severity::Error,
+        )?;
         if !reading.is_good() {
             // Tables with errors would be taken for removed ones.
             return Ok(Outcome::NotInOrder);

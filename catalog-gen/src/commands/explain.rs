@@ -21,6 +21,10 @@ pub(crate) fn run(arguments: &Explain) -> Result<Outcome, Failure> {
             near: near.map(str::to_owned),
         });
     };
-    print(&format!("{code}: {}\n\n{}", code.title(), code.explanation()))?;
+    print(&format!(
+        "{code}: {}\n\n{}",
+        code.title(),
+        code.explanation()
+    ))?;
     Ok(Outcome::Done)
 }

@@ -35,7 +35,10 @@ pub(crate) fn run(arguments: &List, talk: &Talk) -> Result<Outcome, Failure> {
         } else {
             ""
         };
-        let line = format!("{name:width$}  {:12}  {deprecated}{summary}", table.source.label());
+        let line = format!(
+            "{name:width$}  {:12}  {deprecated}{summary}",
+            table.source.label()
+        );
         print(line.trim_end())?;
     }
     Ok(Outcome::Done)
@@ -56,7 +59,10 @@ fn chosen<'a>(catalog: &'a Catalog, name: &str) -> Result<(Tables<'a>, bool), Fa
         return Ok((tables, is_full));
     }
     let known: Vec<String> = if is_full {
-        catalog.tables().map(|(d, t)| format!("{}.{}", d.name, t.name)).collect()
+        catalog
+            .tables()
+            .map(|(d, t)| format!("{}.{}", d.name, t.name))
+            .collect()
     } else {
         catalog.databases.iter().map(|d| d.name.clone()).collect()
     };
@@ -69,18 +75,30 @@ fn chosen<'a>(catalog: &'a Catalog, name: &str) -> Result<(Tables<'a>, bool), Fa
 }
 
 fn describe(database: &Database, table: &Table) -> Result<Outcome, Failure> {
-    print(&format!("{}.{}  ({})", database.name, table.name, table.source.label()))?;
+    print(&format!(
+        "{}.{}  ({})",
+        database.name,
+        table.name,
+        table.source.label()
+    ))?;
     if !table.docs.is_empty() {
         print(&format!("\n{}", table.docs))?;
     }
     print("")?;
     columns(&table.columns, table, 0)?;
-    print(&format!("\n{}:{}", table.location.file, table.location.line))?;
+    print(&format!(
+        "\n{}:{}",
+        table.location.file, table.location.line
+    ))?;
     Ok(Outcome::Done)
 }
 
 fn columns(columns_: &[Column], table: &Table, depth: usize) -> Result<(), Failure> {
-    let width = columns_.iter().map(|column| column.name.len()).max().unwrap_or(0);
+    let width = columns_
+        .iter()
+        .map(|column| column.name.len())
+        .max()
+        .unwrap_or(0);
     for column in columns_ {
         let mut facts = vec![column.data_type.to_string()];
         if column.nullable {
@@ -92,7 +110,11 @@ fn columns(columns_: &[Column], table: &Table, depth: usize) -> Result<(), Failu
         facts.extend(column.unit.clone());
         let indent = "  ".repeat(depth + 1);
         let docs = neurolake_model::catalog::summary(&column.docs);
-        let line = format!("{indent}{:width$}  {:24}  {docs}", column.name, facts.join(", "));
+        let line = format!(
+            "{indent}{:width$}  {:24}  {docs}",
+            column.name,
+            facts.join(", ")
+        );
         print(line.trim_end())?;
         columns(column.data_type.fields(), table, depth + 1)?;
     }

@@ -26,8 +26,10 @@ pub(super) fn rewrite(source: &str) -> Option<Rewritten> {
     };
     let (mut at, mut copied) = (0, 0);
     let mut lines = Lines { source, at: 0, number: 1 };
-    while let Some(&byte) = bytes.get(at) {
-        at = match byte {
+    let is_mark = |byte: &u8| matches!(byte, b'/' | b'"' | b'\'');
+    while let Some(passed) = bytes[at..].iter().position(is_mark) {
+        at += passed;
+        at = match bytes[at] {
             b'/' if bytes[at..].starts_with(b"//") => {
                 let end = if is_first(source, at) { comment_end(source, at) } else { at };
                 match hashes(&source[at..end]) {
@@ -56,7 +58,6 @@ pub(super) fn rewrite(source: &str) -> Option<Rewritten> {
             b'/' if bytes[at..].starts_with(b"/*") => block_comment(bytes, at)?,
             b'"' => string(bytes, at)?,
             b'\'' => quote(source, at)?,
-            _ if is_word(byte) => word(bytes, at)?,
             _ => at + 1,
         };
     }
@@ -86,13 +87,15 @@ fn comment_end(source: &str, at: usize) -> usize {
 
 /// The hashes that a raw literal of the comment needs.
 fn hashes(comment: &str) -> Option<&'static str> {
-    if comment.contains('\r') || comment.contains("\"#") {
-        // A carriage return means something else in a literal.
+    if comment.contains('\r') {
+        // It means something else in a literal.
         None
-    } else if comment.contains('"') {
+    } else if !comment.contains('"') {
+        Some("")
+    } else if !comment.contains("\"#") {
         Some("#")
     } else {
-        Some("")
+        None
     }
 }
 
@@ -114,7 +117,24 @@ fn block_comment(bytes: &[u8], mut at: usize) -> Option<usize> {
 }
 
 /// End of the string whose opening quote is at `at`.
-fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
+fn string(bytes: &[u8], at: usize) -> Option<usize> {
+    let hashes = bytes[..at].iter().rev().take_while(|byte| **byte == b'#').count();
+    let before = &bytes[..at - hashes];
+    let word = word_before(before);
+    match word {
+        b"r" | b"br" | b"cr" if !before[..before.len() - word.len()].ends_with(b"'") => {
+            let is_close = |at: &usize| {
+                let rest = &bytes[at + 1..];
+                rest.len() >= hashes && rest[..hashes].iter().all(|byte| *byte == b'#')
+            };
+            let mut quotes = (at + 1..bytes.len()).filter(|at| bytes[*at] == b'"');
+            return Some(quotes.find(is_close)? + 1 + hashes);
+        }
+        // White space of other scripts may be part of it.
+        [.., b'r'] if !word.is_ascii() => return None,
+        _ => {}
+    }
+    let mut at = at;
     loop {
         at += 1;
         match bytes.get(at)? {
@@ -125,7 +145,7 @@ fn string(bytes: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-/// End of the character literal or lifetime at `at`.
+/// End of the character literal at `at`, or of the quote of a lifetime.
 fn quote(source: &str, at: usize) -> Option<usize> {
     let mut rest = source[at + 1..].chars();
     match rest.next()? {
@@ -135,42 +155,15 @@ fn quote(source: &str, at: usize) -> Option<usize> {
             Some(source.len() - rest.as_str().len() + close + 1)
         }
         _ if rest.as_str().starts_with('\'') => Some(source.len() - rest.as_str().len() + 1),
-        _ => Some(at + 1 + word_length(&source.as_bytes()[at + 1..])),
+        _ => Some(at + 1),
     }
 }
 
-/// End of a name, a number or a string with a prefix.
-fn word(bytes: &[u8], at: usize) -> Option<usize> {
-    let end = at + word_length(&bytes[at..]);
-    if !matches!(bytes.get(end), Some(b'"' | b'#')) {
-        return Some(end);
-    }
-    match &bytes[at..end] {
-        b"r" | b"br" | b"cr" => {
-            let hashes = bytes[end..].iter().take_while(|byte| **byte == b'#').count();
-            let open = end + hashes;
-            if bytes.get(open) != Some(&b'"') {
-                return Some(end);
-            }
-            let is_close = |at: &usize| {
-                let rest = &bytes[at + 1..];
-                rest.len() >= hashes && rest[..hashes].iter().all(|byte| *byte == b'#')
-            };
-            let mut quotes = (open + 1..bytes.len()).filter(|at| bytes[*at] == b'"');
-            Some(quotes.find(is_close)? + 1 + hashes)
-        }
-        word if word.is_ascii() => Some(end),
-        // White space of other scripts may be part of it.
-        _ => None,
-    }
-}
-
-fn word_length(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| is_word(**byte)).count()
-}
-
-fn is_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+/// The name or number at the end of `bytes`.
+fn word_before(bytes: &[u8]) -> &[u8] {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_' || *byte >= 0x80;
+    let length = bytes.iter().rev().take_while(|byte| is_word(byte)).count();
+    &bytes[bytes.len() - length..]
 }
 
 /// Counts lines on the way through a text.
@@ -188,6 +181,7 @@ impl Lines<'_> {
         self.at = at;
         let start = self.source[..at].rfind('\n').map_or(0, |newline| newline + 1);
         let line = &self.source[start..line_end(self.source, at)];
-        (self.number, line.chars().count() as u32 + 1)
+        let length = if line.is_ascii() { line.len() } else { line.chars().count() };
+        (self.number, length as u32 + 1)
     }
 }

@@ -79,6 +79,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Drops what it remembers of files, for whoever reads once and needs the memory.
+    pub fn forget(&mut self) {
+        self.cache = ScanCache::default();
+    }
+
     /// The workspace.
     pub fn workspace(&self) -> &Workspace {
         &self.workspace

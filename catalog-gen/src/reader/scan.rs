@@ -606,15 +606,25 @@ fn path_attribute(attribute: &Attribute) -> Option<String> {
     }
 }
 
-/// A plain name is its own place; only longer types are worth turning into tokens.
+/// Where a type stands. The places of a path are known without turning it into tokens.
 fn type_place(syntax: &syn::Type) -> Range {
-    match syntax {
-        syn::Type::Path(path) if path.qself.is_none() => match path.path.get_ident() {
-            Some(ident) => SpanRange::from(ident.span()).into(),
-            None => SpanRange::of(syntax).into(),
-        },
-        _ => SpanRange::of(syntax).into(),
+    if let syn::Type::Path(path) = syntax
+        && path.qself.is_none()
+        && path.path.leading_colon.is_none()
+        && let (Some(first), Some(last)) = (path.path.segments.first(), path.path.segments.last())
+        && let Some(end) = match &last.arguments {
+            syn::PathArguments::None => Some(last.ident.span()),
+            syn::PathArguments::AngleBracketed(arguments) => Some(arguments.gt_token.span),
+            syn::PathArguments::Parenthesized(_) => None,
+        }
+    {
+        return SpanRange {
+            start: first.ident.span(),
+            end,
+        }
+        .into();
     }
+    SpanRange::of(syntax).into()
 }
 
 fn uses(item: &ItemUse, module: &mut ModuleScan) {
@@ -753,6 +763,18 @@ mod tests {
         assert!(rewritten > 50, "{rewritten} of {} sources", sources.len());
         for text in &sources {
             assert_same(text);
+        }
+    }
+
+    #[test]
+    fn types_stand_where_their_tokens_do() {
+        for text in ["f64", "a::B", "Option<f64>", "::a::B", "a::B<C, Vec<u8>>", "Fn(u8) -> u8", "[u8; 3]", "a::B::<C>"] {
+            let source = format!("type A =\n    {text};");
+            let file = syn::parse_file(&source).expect("a type");
+            let Item::Type(item) = &file.items[0] else {
+                panic!("{source} is no type");
+            };
+            assert_eq!(type_place(&item.ty), SpanRange::of(&item.ty).into(), "{text}");
         }
     }
 

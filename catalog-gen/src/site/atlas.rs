@@ -157,13 +157,15 @@ impl<'a> Atlas<'a> {
     /// quarter of all tables is no hint and costs time, so it doesn't count.
     pub(crate) fn related(&self, id: TableId) -> Vec<Related<'a>> {
         let common = (self.tables.len() / 4).clamp(6, COMMON_COLUMN);
-        let columns = &self.tables[id].1.columns;
+        let columns: Vec<(&str, &[TableId])> = self.tables[id]
+            .1
+            .columns
+            .iter()
+            .filter_map(|column| Some((column.name.as_str(), self.holders.get(column.name.as_str())?.as_slice())))
+            .filter(|(_, holders)| holders.len() <= common)
+            .collect();
         let mut shared: Vec<(TableId, f64)> = Vec::new();
-        for column in columns {
-            let holders = self.holders.get(column.name.as_str());
-            let Some(holders) = holders.filter(|holders| holders.len() <= common) else {
-                continue;
-            };
+        for (_, holders) in &columns {
             let weight = 1.0 / f64::from(u32::try_from(holders.len()).unwrap_or(u32::MAX));
             let others = holders.iter().filter(|other| **other != id);
             shared.extend(others.map(|other| (*other, weight)));
@@ -178,19 +180,14 @@ impl<'a> Atlas<'a> {
         });
         shared.sort_by(|(_, a), (_, b)| b.total_cmp(a));
         shared.truncate(RELATED);
-        let holds = |other: TableId, column: &str| {
-            self.holders
-                .get(column)
-                .is_some_and(|ids| ids.len() <= common && ids.binary_search(&other).is_ok())
-        };
         shared
             .into_iter()
             .map(|(other, _)| Related {
                 id: other,
                 columns: columns
                     .iter()
-                    .map(|column| column.name.as_str())
-                    .filter(|column| holds(other, column))
+                    .filter(|(_, holders)| holders.binary_search(&other).is_ok())
+                    .map(|(column, _)| *column)
                     .collect(),
             })
             .collect()

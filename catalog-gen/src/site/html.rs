@@ -1,6 +1,7 @@
 //! Text into HTML and into addresses.
 
 use std::fmt::Write as _;
+use std::io;
 
 /// Appends `text` so that it means itself in content and in quoted attributes.
 pub(crate) fn escape(out: &mut String, text: &str) {
@@ -25,6 +26,11 @@ pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 8);
     escape(&mut out, text);
     out
+}
+
+/// [`escape`] for templates, whose own way writes byte by byte.
+pub(crate) fn write_escaped(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    out.write_all(escaped(text).as_bytes())
 }
 
 /// Appends `text` as one segment of an address: exactly what JavaScript's `encodeURIComponent`

@@ -13,7 +13,7 @@ use super::schema::column_count;
 /// Databases named in the navigation.
 const NEAR_DATABASES: usize = 12;
 /// Tables named in the navigation. With 100 of them half of a page's bytes would be names.
-const NEAR_TABLES: usize = 24;
+const NEAR_TABLES: usize = 20;
 
 /// Rows of a listing with summary, kind, owner, freshness and width.
 pub(crate) fn table_rows(
@@ -130,7 +130,8 @@ pub(crate) fn navigation(
     database: Option<usize>,
     table: Option<TableId>,
 ) -> String {
-    let mut out = String::from("<ul>");
+    let mut out = String::with_capacity(4_096);
+    out.push_str("<ul>");
     let near = window(
         0..atlas.databases.len(),
         database.unwrap_or(0),

@@ -224,7 +224,7 @@ impl<'a> Site<'a> {
 
     fn show<T: Serialize>(&self, template: &str, page: &Page<'_, T>) -> Result<Vec<u8>, SiteError> {
         // Most pages fit; growing in steps would copy them again and again.
-        let mut html = Vec::with_capacity(16 * 1024);
+        let mut html = Vec::with_capacity(24 * 1024);
         let context = Context::from_serialize(page)?;
         self.tera.render_to(template, &context, &mut html)?;
         Ok(html)
@@ -816,7 +816,8 @@ impl<'a> Site<'a> {
 
 /// One panel for each client, the first one open.
 fn snippet_panels(snippets: &[Snippet]) -> String {
-    let mut out = String::new();
+    let bytes = snippets.iter().map(|snippet| snippet.html.len() + 128).sum();
+    let mut out = String::with_capacity(bytes);
     for (index, snippet) in snippets.iter().enumerate() {
         let _ = writeln!(
             out,

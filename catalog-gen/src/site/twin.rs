@@ -32,7 +32,8 @@ pub(crate) fn json(atlas: &Atlas<'_>, id: TableId) -> Vec<u8> {
         table,
         outputs: &atlas.readers[id],
     };
-    let mut json = serde_json::to_vec(&document).expect("a table holds only JSON values");
+    let mut json = Vec::with_capacity(256 + table.columns.len() * 192);
+    serde_json::to_writer(&mut json, &document).expect("a table holds only JSON values");
     json.push(b'\n');
     json
 }
@@ -44,7 +45,8 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
         tables: atlas,
         root: "../",
     };
-    let mut out = format!("# {}.{}\n\n", database.name, table.name);
+    let mut out = String::with_capacity(4_096 + table.columns.len() * 128);
+    let _ = write!(out, "# {}.{}\n\n", database.name, table.name);
     if let Some(deprecated) = &table.deprecated {
         let since = deprecated
             .since
@@ -128,7 +130,7 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
 /// A fence that the code doesn't hold.
 fn fence(code: &str) -> String {
     let mut fence = "```".to_owned();
-    while code.contains(&fence) {
+    while code.contains('`') && code.contains(&fence) {
         fence.push('`');
     }
     fence

@@ -4,9 +4,9 @@
 /// Languages that a template can name.
 pub(super) const LANGUAGES: &[&str] = &["bash", "python", "r", "rust", "sql", "text", "toml"];
 
-/// The code as HTML with spans of the classes `k`, `s`, `c`, `n` and `f`.
+/// The code as HTML with `<i>` of the classes `k`, `s`, `c`, `n` and `f`.
 pub(super) fn highlight(code: &str, language: &str) -> String {
-    let mut out = String::with_capacity(code.len() + code.len() / 2);
+    let mut out = String::with_capacity(code.len() * 5 / 2);
     match Grammar::of(language) {
         Some(grammar) => grammar.highlight(code, &mut out),
         None => escape(code, &mut out),
@@ -54,28 +54,50 @@ impl Grammar {
         let bytes = code.as_bytes();
         let (mut at, mut plain) = (0, 0);
         while at < bytes.len() {
-            let (class, end) = self.token(code, at);
-            if let Some(class) = class {
-                escape(&code[plain..at], out);
-                out.push_str("<span class=\"");
-                out.push(class);
-                out.push_str("\">");
-                escape(&code[at..end], out);
-                out.push_str("</span>");
-                plain = end;
-            }
-            at = end;
-            if self.language == Language::Bash
-                && let Some(body) = heredoc(code, at)
-            {
-                escape(&code[plain..body.start], out);
-                if let Some(sql) = Self::of("sql") {
-                    sql.highlight(&code[body.clone()], out);
+            match KINDS[usize::from(bytes[at])] {
+                Kind::Plain => at += 1,
+                Kind::Entity => {
+                    out.push_str(&code[plain..at]);
+                    out.push_str(entity(bytes[at]));
+                    at += 1;
+                    plain = at;
                 }
-                (at, plain) = (body.end, body.end);
+                Kind::Newline => {
+                    if self.language == Language::Bash
+                        && let Some(body) = heredoc(code, at)
+                        && let Some(sql) = Self::of("sql")
+                    {
+                        out.push_str(&code[plain..body.start]);
+                        sql.highlight(&code[body.clone()], out);
+                        (at, plain) = (body.end, body.end);
+                    } else {
+                        at += 1;
+                    }
+                }
+                Kind::Token => {
+                    let (class, end) = self.token(code, at);
+                    if let Some(class) = class {
+                        out.push_str(&code[plain..at]);
+                        out.push_str(match class {
+                            'k' => "<i class=k>",
+                            's' => "<i class=s>",
+                            'c' => "<i class=c>",
+                            'n' => "<i class=n>",
+                            _ => "<i class=f>",
+                        });
+                        escape(&code[at..end], out);
+                        out.push_str("</i>");
+                        plain = end;
+                    } else if is_quote(bytes[at]) || bytes.get(at + 1).is_some_and(|b| is_quote(*b)) {
+                        out.push_str(&code[plain..at]);
+                        escape(&code[at..end], out);
+                        plain = end;
+                    }
+                    at = end;
+                }
             }
         }
-        escape(&code[plain..], out);
+        out.push_str(&code[plain..]);
     }
 
     /// Class and end of the token at `at`, which is a character boundary, as the end is.
@@ -110,7 +132,8 @@ impl Grammar {
         if !is_word(byte) {
             return (None, at + 1);
         }
-        let end = at + rest.bytes().position(|b| !is_word(b)).unwrap_or(rest.len());
+        let length = rest.bytes().position(|byte| !WORDS[usize::from(byte)]);
+        let end = at + length.unwrap_or(rest.len());
         let word = &code[at..end];
         let class = if self.is_keyword(word) {
             Some('k')
@@ -123,15 +146,15 @@ impl Grammar {
     }
 
     fn is_keyword(&self, word: &str) -> bool {
-        // Most words differ in length or first letter, so this is faster than a binary search.
         let first = word.as_bytes()[0];
-        let same = |keyword: &&str| keyword.len() == word.len() && keyword.as_bytes()[0] == first;
         if self.language == Language::Sql && first.is_ascii_uppercase() {
             return SQL.iter().any(|keyword| keyword.eq_ignore_ascii_case(word));
         }
+        // Sorted, and most words begin like few keywords or none.
         self.keywords
             .iter()
-            .filter(|k| same(k))
+            .skip_while(|keyword| keyword.as_bytes()[0] < first)
+            .take_while(|keyword| keyword.as_bytes()[0] == first)
             .any(|keyword| *keyword == word)
     }
 
@@ -219,9 +242,6 @@ fn number(rest: &str) -> usize {
 
 /// The lines of a here document whose first line ends at `at`.
 fn heredoc(code: &str, at: usize) -> Option<std::ops::Range<usize>> {
-    if !code[at..].starts_with('\n') {
-        return None;
-    }
     let line = &code[code[..at].rfind('\n').map_or(0, |newline| newline + 1)..at];
     let (_, delimiter) = line.split_once("<<'")?;
     let delimiter = delimiter.strip_suffix('\'')?;
@@ -233,25 +253,64 @@ fn is_quote(byte: u8) -> bool {
     byte == b'"' || byte == b'\''
 }
 
-fn is_word(byte: u8) -> bool {
+const fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }
 
 fn escape(text: &str, out: &mut String) {
-    let mut plain = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let entity = match byte {
-            b'&' => "&amp;",
-            b'<' => "&lt;",
-            b'>' => "&gt;",
-            _ => continue,
-        };
-        out.push_str(&text[plain..at]);
-        out.push_str(entity);
-        plain = at + 1;
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'&' | b'<' | b'>')) {
+        out.push_str(&rest[..at]);
+        out.push_str(entity(rest.as_bytes()[at]));
+        rest = &rest[at + 1..];
     }
-    out.push_str(&text[plain..]);
+    out.push_str(rest);
 }
+
+fn entity(byte: u8) -> &'static str {
+    match byte {
+        b'&' => "&amp;",
+        b'<' => "&lt;",
+        _ => "&gt;",
+    }
+}
+
+/// What a byte outside of tokens means: most bytes are passed over with one look.
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain,
+    Entity,
+    Newline,
+    /// It may begin a token.
+    Token,
+}
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Plain; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        kinds[byte] = match byte as u8 {
+            b'\n' => Kind::Newline,
+            b'&' | b'<' | b'>' => Kind::Entity,
+            b'"' | b'\'' | b'#' | b'-' | b'/' => Kind::Token,
+            byte if is_word(byte) => Kind::Token,
+            _ => Kind::Plain,
+        };
+        byte += 1;
+    }
+    kinds
+};
+
+/// [`is_word`] as a table.
+const WORDS: [bool; 256] = {
+    let mut words = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        words[byte] = is_word(byte as u8);
+        byte += 1;
+    }
+    words
+};
 
 const BASH: &[&str] = &[
     "case", "curl", "do", "done", "elif", "else", "esac", "export", "fi", "for", "function", "if",

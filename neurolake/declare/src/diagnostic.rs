@@ -97,17 +97,15 @@ impl Diagnostic {
         found: &str,
         valid: impl IntoIterator<Item = &'a str> + Clone,
     ) -> Self {
-        match crate::names::nearest(found, valid.clone()) {
-            Some(near) => self
-                .help(format!("did you mean `{near}`?"))
-                .replace_with(near),
-            None => {
-                let list: Vec<_> = valid.into_iter().map(|name| format!("`{name}`")).collect();
-                if list.is_empty() {
-                    return self;
-                }
-                self.help(format!("expected one of: {}", list.join(", ")))
+        if let Some(near) = crate::names::nearest(found, valid.clone()) {
+            self.help(format!("did you mean `{near}`?"))
+                .replace_with(near)
+        } else {
+            let list: Vec<_> = valid.into_iter().map(|name| format!("`{name}`")).collect();
+            if list.is_empty() {
+                return self;
             }
+            self.help(format!("expected one of: {}", list.join(", ")))
         }
     }
 

@@ -71,6 +71,7 @@ fn doc(
     match &attribute.meta {
         Meta::NameValue(meta) => match doc_text(attribute) {
             Some(text) => {
+                raw.reserve(text.len() + 1);
                 raw.push_str(&text);
                 raw.push('\n');
             }
@@ -92,7 +93,7 @@ fn doc(
                         let content;
                         syn::parenthesized!(content in meta.input);
                         let aliases = content.parse_terminated(
-                            |input| input.parse::<syn::LitStr>(),
+                            syn::parse::ParseBuffer::parse::<syn::LitStr>,
                             syn::Token![,],
                         )?;
                         for alias in &aliases {
@@ -167,6 +168,12 @@ fn public(what: &str, text: &syn::LitStr, diagnostics: &mut Diagnostics) -> Opti
 
 /// Strips the indentation that all lines share, as rustdoc does, and empty lines around the text.
 fn unindent(raw: &str) -> String {
+    // Most comments are one line.
+    if let Some(line) = raw.strip_suffix('\n')
+        && !line.contains('\n')
+    {
+        return line.trim_start_matches(' ').trim_end().to_owned();
+    }
     let indent = raw
         .lines()
         .filter(|line| !line.trim().is_empty())

@@ -623,15 +623,14 @@ fn partitions(
     for (name, span, data_type) in declared {
         let given = data_type.clone().and_then(|tokens| {
             let type_span = SpanRange::of_stream(tokens.clone());
-            match syn::parse2::<syn::Type>(tokens) {
-                Ok(syntax) => Some((column_type(&syntax, diagnostics).0, type_span)),
-                Err(_) => {
-                    diagnostics.push(
-                        Diagnostic::new(Code::ColumnType, type_span, "expected a type")
-                            .help("as in `partition_by(implant_id: i32, day: Date)`"),
-                    );
-                    None
-                }
+            if let Ok(syntax) = syn::parse2::<syn::Type>(tokens) {
+                Some((column_type(&syntax, diagnostics).0, type_span))
+            } else {
+                diagnostics.push(
+                    Diagnostic::new(Code::ColumnType, type_span, "expected a type")
+                        .help("as in `partition_by(implant_id: i32, day: Date)`"),
+                );
+                None
             }
         });
         let column = columns.iter().find(|column| column.name == *name);

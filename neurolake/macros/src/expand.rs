@@ -65,12 +65,11 @@ pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream 
             }
             let kept = function(&item, &declaration.inputs);
             let json = json(&declaration);
-            let nested = match &declaration.rows {
-                Some(path) => {
-                    let path = tokens_of(path);
-                    quote! { &[(::core::stringify!(#path), <#path as ::neurolake::Columns>::columns)] }
-                }
-                None => quote! { &[] },
+            let nested = if let Some(path) = &declaration.rows {
+                let path = tokens_of(path);
+                quote! { &[(::core::stringify!(#path), <#path as ::neurolake::Columns>::columns)] }
+            } else {
+                quote! { &[] }
             };
             quote! {
                 #kept

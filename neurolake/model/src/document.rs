@@ -62,9 +62,9 @@ impl Catalog {
 
     /// Writes the document, indented by two spaces and ending with a newline.
     pub fn to_json(&self) -> String {
-        let mut text =
-            serde_json::to_string_pretty(self).expect("a catalog holds only JSON values");
-        text.push('\n');
-        text
+        let mut text = Vec::with_capacity(self.tables().count() * 5_120 + 1_024);
+        serde_json::to_writer_pretty(&mut text, self).expect("a catalog holds only JSON values");
+        text.push(b'\n');
+        String::from_utf8(text).expect("JSON is UTF-8")
     }
 }

@@ -1,6 +1,6 @@
 /*! Documentation in all its forms.
 
-    Indented code. */
+Indented code. */
 
 use neurolake::prelude::*;
 

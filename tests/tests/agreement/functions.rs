@@ -36,7 +36,11 @@ pub async fn bare(lake: &Lake) -> Result<DataFrame> {
 }
 
 /// Named otherwise.
-#[table(name = "other_name", database = "elsewhere", inputs("neural.everything", Everything))]
+#[table(
+    name = "other_name",
+    database = "elsewhere",
+    inputs("neural.everything", Everything)
+)]
 async fn r#match(lake: &Lake, r#in: bool) -> Result<DataFrame> {
     lake.table::<Everything>().await
 }

@@ -4,8 +4,10 @@
   const root = new URL("../", document.currentScript.src);
   const shown = new URL(document.currentScript.src).searchParams.get("page");
 
-  const reloadIfChanged = async () => {
+  const reloadIfChanged = async (problems) => {
     const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+    // A table with a mistake has no page; the one of before is better to look at than none.
+    if (answer?.status === 404 && problems.length > 0) return;
     const now = answer?.headers.get("etag");
     if (now && now !== `"${shown}"`) location.reload();
   };
@@ -39,7 +41,8 @@
 
   const events = new EventSource(new URL("live-events", root));
   events.addEventListener("update", async (event) => {
-    await reloadIfChanged();
-    overlay(JSON.parse(event.data).problems);
+    const { problems } = JSON.parse(event.data);
+    await reloadIfChanged(problems);
+    overlay(problems);
   });
 })();

@@ -58,12 +58,14 @@
     let timer;
     button.addEventListener("click", async () => {
       const done = await copyText(text());
-      button.textContent = done ? "Copied" : "Press Ctrl-C";
+      const outcome = done ? "Copied" : "Copying failed";
+      button.textContent = button.ariaLabel = outcome;
       button.classList.toggle("done", done);
-      announce(done ? "Copied" : "Copying failed");
+      announce(outcome);
       clearTimeout(timer);
       timer = setTimeout(() => {
         button.textContent = "Copy";
+        button.ariaLabel = label;
         button.classList.remove("done");
       }, 1600);
     });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { build, open } from "./support.mjs";
+import { build, expectProblem, open, texts, workspace } from "./support.mjs";
 
 const site = await (await build()).serve();
 
@@ -64,9 +64,7 @@ test("a missing page says so at any depth, and leads back", async (t) => {
     await page.waitForURL("**/search.html?q=spikes");
     await page.locator("#hits a").first().waitFor();
   }
-  const expected = /status of 404/;
-  assert.equal(page.problems.filter((problem) => expected.test(problem)).length, 3);
-  page.problems.splice(0, Infinity, ...page.problems.filter((problem) => !expected.test(problem)));
+  expectProblem(page, /status of 404/);
 });
 
 test("the way from the home page to a table and back needs no script", async (t) => {
@@ -82,4 +80,38 @@ test("the way from the home page to a table and back needs no script", async (t)
   await follow(table.page);
   await page.locator("a.brand").click();
   await page.waitForURL(`${site.local}index.html`);
+});
+
+test("links out of the site name the table, the file, the line and the commit", async (t) => {
+  const source = `//! Signals.
+
+use neurolake::prelude::*;
+
+/// Spikes.
+#[table(delta = "s3://lab/spikes", notebook("First steps", "https://notebooks.test/a?b=c&d=e"))]
+pub struct Spikes;
+`;
+  const folder = workspace(
+    { "lab/src/lib.rs": "pub mod signals;\n", "lab/src/signals.rs": source },
+    `jupyterhub = "https://hub.test/jupyter/"\nrepository = "https://git.test/lab/lake"\n`,
+  );
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  const lake = await build(folder, "--commit", commit);
+  const page = await open(t, `${lake.local}signals/spikes.html`);
+  const href = (text) => page.locator("main a", { hasText: text }).evaluate((link) => link.href);
+  assert.equal(await href("Run on JupyterHub"), "https://hub.test/jupyter/hub/user-redirect/lab?neurolake_table=signals.spikes");
+  const [, file, line] = /^https:\/\/git\.test\/lab\/lake\/blob\/(.*)#L(\d+)$/.exec(await href("signals.rs"));
+  assert.equal(file, `${commit}/lab/src/signals.rs`);
+  assert.match(source.split("\n").slice(line - 1).join("\n"), /^(#\[table|pub struct Spikes)/);
+  assert.equal(await href("First steps"), "https://notebooks.test/a?b=c&d=e");
+  assert.equal(await page.locator("footer a", { hasText: "Source" }).getAttribute("href"), "https://git.test/lab/lake");
+
+  const other = await build(folder, "--commit", commit, "--source-url", "{repository}/view/{file}?at={commit}&line={line}");
+  await page.goto(`${other.local}signals/spikes.html`);
+  assert.equal(await href("signals.rs"), `https://git.test/lab/lake/view/lab/src/signals.rs?at=${commit}&line=${line}`);
+});
+
+test("without a JupyterHub there is no button for it", async (t) => {
+  const page = await open(t, site.web + site.tables[0].page);
+  assert((await texts(page, "main a")).every((text) => !/Jupyter/.test(text)));
 });

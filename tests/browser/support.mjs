@@ -9,6 +9,7 @@ import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import * as fs from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import * as path from "node:path";
 import { createInterface } from "node:readline";
@@ -112,15 +113,17 @@ class Site {
   }
 }
 
+// They end after every page that listens to them.
+const previews = [];
 /** The preview of a workspace; `port` 0 takes a free one. */
 export async function preview(folder, port = 0) {
   const child = spawn(command, ["serve", "--manifest-path", folder, "--port", String(port)], { stdio: ["ignore", "pipe", "ignore"] });
   const ended = once(child, "exit");
-  const stop = async () => {
+  const stop = () => {
     child.kill("SIGKILL");
-    await ended;
+    return ended;
   };
-  after(stop);
+  previews.push(stop);
   for await (const line of createInterface(child.stdout)) return { address: line.trim(), stop };
   throw new Error("the preview ended without an address");
 }
@@ -144,6 +147,7 @@ export const browser = await chromium.launch({
 });
 after(async () => {
   await browser.close();
+  await Promise.all(previews.map((stop) => stop()));
   for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
 });
 
@@ -179,6 +183,23 @@ export async function open(t, address, options = {}) {
   Object.assign(page, { problems, requests });
   await page.goto(address);
   return page;
+}
+
+/** Takes back problems that a test brings about; there must be one. */
+export function expectProblem(page, expected) {
+  const others = page.problems.filter((problem) => !expected.test(problem));
+  assert(others.length < page.problems.length, `nothing like ${expected} happened`);
+  page.problems.splice(0, Infinity, ...others);
+}
+
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
+/** What is wrong with the page for people who can't see it well, or at all. */
+export async function violations(page) {
+  await page.addScriptTag({ path: AXE });
+  return page.evaluate(async () => {
+    const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+    return violations.flatMap(({ id, help, nodes }) => nodes.map(({ html }) => `${id}: ${help}: ${html}`));
+  });
 }
 
 /** Waits until `condition` holds in the page. */

@@ -166,7 +166,10 @@ mod tests {
         let paths: Vec<String> = files.iter().map(|(path, _)| (*path).to_owned()).collect();
         let render = |path: &str| {
             let text = files.iter().find(|(other, _)| *other == path);
-            Ok::<_, OutputError>(text.map(|(_, text)| text.as_bytes().to_vec()).unwrap_or_default())
+            Ok::<_, OutputError>(
+                text.map(|(_, text)| text.as_bytes().to_vec())
+                    .unwrap_or_default(),
+            )
         };
         write(folder, &paths, render, |_| {}).expect("a folder of ours")
     }
@@ -207,7 +210,11 @@ mod tests {
         };
         write(&site, &paths, render, |_| {}).expect_err("`b.html` can't be rendered");
         let rest = put(&site, &[("b.html", "3")]);
-        assert_eq!((rest.written, rest.removed), (1, 2), "neither `a` nor `old` is left");
+        assert_eq!(
+            (rest.written, rest.removed),
+            (1, 2),
+            "neither `a` nor `old` is left"
+        );
     }
 
     #[test]

@@ -37,7 +37,11 @@ impl Reporter {
             Severity::Warning => Level::WARNING,
             Severity::Note => Level::NOTE,
         };
-        for place in finding.place.iter().chain(finding.related.iter().map(|(p, _)| p)) {
+        for place in finding
+            .place
+            .iter()
+            .chain(finding.related.iter().map(|(p, _)| p))
+        {
             self.load(&place.file);
         }
         let code = finding.code.to_string();

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use neurolake_declare::{Code, secret};
 use neurolake_declare::diagnostic::Severity;
 use neurolake_declare::names::{is_reserved_database_name, is_valid_table_name, nearest};
+use neurolake_declare::{Code, secret};
 use neurolake_model::declaration::{ColumnDeclaration, DeclaredTable};
 use neurolake_model::{
     Catalog, Column, Database, Deprecation, Endpoints, FORMAT_VERSION, Input, Location, Source,
@@ -108,19 +108,19 @@ pub(crate) fn assemble(
     declared.sort_by(|a, b| {
         (a.database(), &a.declaration.table.name).cmp(&(b.database(), &b.declaration.table.name))
     });
-    let is_good = findings.iter().all(|finding| finding.severity < Severity::Error);
+    let is_good = findings
+        .iter()
+        .all(|finding| finding.severity < Severity::Error);
     if candidates.is_empty() && is_good {
         findings.push(
-            Finding::error(
-                Code::NoTables,
-                "the workspace declares no table",
-                None,
-            )
-            .severity(Severity::Warning)
-            .help("a package that depends on `neurolake` declares one with `#[table(...)]`"),
+            Finding::error(Code::NoTables, "the workspace declares no table", None)
+                .severity(Severity::Warning)
+                .help("a package that depends on `neurolake` declares one with `#[table(...)]`"),
         );
     }
-    let catalog = catalog(workspace, &context, &owners, &declaring, databases, findings);
+    let catalog = catalog(
+        workspace, &context, &owners, &declaring, databases, findings,
+    );
     Assembled { catalog, declared }
 }
 
@@ -225,11 +225,12 @@ impl Context<'_> {
                 .iter()
                 .enumerate()
                 .map(|(position, column)| {
-                    self.column(candidate.module, column, Docs::Linked).unwrap_or_else(|problem| {
-                        let range = places.columns.get(position).map(|(range, _)| *range);
-                        findings.push(problem.finding(at(range.unwrap_or_default())));
-                        without_type(column)
-                    })
+                    self.column(candidate.module, column, Docs::Linked)
+                        .unwrap_or_else(|problem| {
+                            let range = places.columns.get(position).map(|(range, _)| *range);
+                            findings.push(problem.finding(at(range.unwrap_or_default())));
+                            without_type(column)
+                        })
                 })
                 .collect(),
         };
@@ -259,12 +260,18 @@ impl Context<'_> {
         let declaration = &candidate.scan.declaration;
         let written: Result<Vec<Column>, Problem> = match &declaration.rows {
             Some(rows) => self.struct_columns(module, rows, Docs::AsWritten, &mut Vec::new()),
-            None if declaration.columns.iter().all(|column| column.data_type.names().is_none()) => {
+            None if declaration
+                .columns
+                .iter()
+                .all(|column| column.data_type.names().is_none()) =>
+            {
                 return linked.to_vec();
             }
             None => {
                 let columns = declaration.columns.iter();
-                columns.map(|column| self.column(module, column, Docs::AsWritten)).collect()
+                columns
+                    .map(|column| self.column(module, column, Docs::AsWritten))
+                    .collect()
             }
         };
         // Problems were reported for the linked columns.
@@ -373,25 +380,26 @@ impl Context<'_> {
                 findings.push(did_you_mean(Finding::error(code, message, place()), near));
                 continue;
             }
-            let target = match self.names.resolve(candidate.module, written) {
-                Some(Entity::Table(target)) => &self.candidates[target],
-                _ => {
-                    let in_scope = self.names.in_scope(candidate.module, |entity| {
-                        matches!(entity, Entity::Table(_))
-                    });
-                    let last = written.rsplit("::").next().unwrap_or(written);
-                    let near = nearest(last, in_scope).filter(|near| *near != last);
-                    let finding = Finding::error(
-                        Code::UnknownInput,
-                        format!("input `{written}` is no table"),
-                        place(),
-                    );
-                    findings.push(match near {
-                        Some(near) => finding.help(format!("did you mean `{near}`?")),
-                        None => finding.help("name the item by its path, as in `crate::neural::Spikes`, or bring it into scope with `use`"),
-                    });
-                    continue;
-                }
+            let target = if let Some(Entity::Table(target)) =
+                self.names.resolve(candidate.module, written)
+            {
+                &self.candidates[target]
+            } else {
+                let in_scope = self.names.in_scope(candidate.module, |entity| {
+                    matches!(entity, Entity::Table(_))
+                });
+                let last = written.rsplit("::").next().unwrap_or(written);
+                let near = nearest(last, in_scope).filter(|near| *near != last);
+                let finding = Finding::error(
+                    Code::UnknownInput,
+                    format!("input `{written}` is no table"),
+                    place(),
+                );
+                findings.push(match near {
+                    Some(near) => finding.help(format!("did you mean `{near}`?")),
+                    None => finding.help("name the item by its path, as in `crate::neural::Spikes`, or bring it into scope with `use`"),
+                });
+                continue;
             };
             if let Some(database) = &target.database {
                 inputs.push(Input {
@@ -466,7 +474,10 @@ impl Context<'_> {
         for link in dangling {
             let file = self.root.join(&**scope.file);
             let range = links::place(docs, &link.range, place.line, &file).unwrap_or(place);
-            findings.push(dangling_finding(&link, Place::at(scope.file.clone(), range)));
+            findings.push(dangling_finding(
+                &link,
+                Place::at(scope.file.clone(), range),
+            ));
         }
         text
     }
@@ -514,7 +525,10 @@ impl Context<'_> {
         let (prefix, last) = path.rsplit_once("::").map_or(("", path), |(module, last)| {
             (&path[..module.len() + 2], last)
         });
-        let module = match self.names.resolve(scope.module, prefix.trim_end_matches("::")) {
+        let module = match self
+            .names
+            .resolve(scope.module, prefix.trim_end_matches("::"))
+        {
             Some(Entity::Module(module)) => module,
             _ => scope.module,
         };
@@ -581,7 +595,9 @@ impl Context<'_> {
                 findings.push(
                     Finding::error(
                         Code::NoDatabase,
-                        format!("table `{name}` is at the root of its crate, so it has no database"),
+                        format!(
+                            "table `{name}` is at the root of its crate, so it has no database"
+                        ),
                         Some(place),
                     )
                     .help("move it into a module, which becomes the database")
@@ -633,17 +649,14 @@ impl Context<'_> {
         )
     }
 
-    fn database(
-        &self,
-        name: &str,
-        first: &Candidate<'_>,
-        findings: &mut Vec<Finding>,
-    ) -> Database {
+    fn database(&self, name: &str, first: &Candidate<'_>, findings: &mut Vec<Finding>) -> Database {
         let mut docs = String::new();
         let mut location = None;
-        let crates = self.modules.iter().enumerate().filter(|(_, module)| {
-            module.path.len() == 2 && module.path[1] == name
-        });
+        let crates = self
+            .modules
+            .iter()
+            .enumerate()
+            .filter(|(_, module)| module.path.len() == 2 && module.path[1] == name);
         for (index, module) in crates {
             let text = self.module_docs(index, findings);
             if docs.is_empty() {
@@ -755,7 +768,8 @@ impl Problem {
 }
 
 fn without_type(column: &ColumnDeclaration) -> Column {
-    let resolved: Result<Column, std::convert::Infallible> = column.resolve(&mut |_| Ok(Vec::new()));
+    let resolved: Result<Column, std::convert::Infallible> =
+        column.resolve(&mut |_| Ok(Vec::new()));
     match resolved {
         Ok(column) => column,
         Err(never) => match never {},
@@ -777,7 +791,8 @@ fn dangling_finding(link: &links::Dangling, place: Place) -> Finding {
     );
     match &link.suggestion {
         Some(near) => finding.help(format!("did you mean `{near}`?")),
-        None => finding.help("name a table or a column by its path; write `\\[...\\]` for plain brackets"),
+        None => finding
+            .help("name a table or a column by its path; write `\\[...\\]` for plain brackets"),
     }
 }
 
@@ -793,12 +808,51 @@ fn input_of(address: &str) -> Option<Input> {
 /// Paths that rustdoc would find and the catalog can't show.
 fn is_external(path: &str) -> bool {
     const KNOWN: &[&str] = &[
-        "std", "core", "alloc", "neurolake", "Option", "Some", "None", "Vec", "String", "Result",
-        "Ok", "Err", "bool", "char", "str", "u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16",
-        "i32", "i64", "i128", "isize", "f32", "f64", "Timestamp", "Date", "Decimal", "Blob",
-        "DataFrame", "Lake", "HashMap", "BTreeMap", "Columns", "table",
+        "std",
+        "core",
+        "alloc",
+        "neurolake",
+        "Option",
+        "Some",
+        "None",
+        "Vec",
+        "String",
+        "Result",
+        "Ok",
+        "Err",
+        "bool",
+        "char",
+        "str",
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "usize",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "f32",
+        "f64",
+        "Timestamp",
+        "Date",
+        "Decimal",
+        "Blob",
+        "DataFrame",
+        "Lake",
+        "HashMap",
+        "BTreeMap",
+        "Columns",
+        "table",
     ];
-    let first = path.trim_start_matches("::").split("::").next().unwrap_or(path);
+    let first = path
+        .trim_start_matches("::")
+        .split("::")
+        .next()
+        .unwrap_or(path);
     KNOWN.contains(&first)
 }
 
@@ -841,7 +895,10 @@ fn check_circles(context: &Context<'_>, resolved: &[Resolved], findings: &mut Ve
         .iter()
         .enumerate()
         .filter(|(_, resolved)| {
-            matches!(resolved.table.source, Source::Sql { .. } | Source::Function { .. })
+            matches!(
+                resolved.table.source,
+                Source::Sql { .. } | Source::Function { .. }
+            )
         })
         .filter_map(|(index, resolved)| {
             let database = context.candidates[index].database.clone()?;
@@ -876,7 +933,9 @@ fn check_circles(context: &Context<'_>, resolved: &[Resolved], findings: &mut Ve
     let mut reported = HashSet::new();
     for start in open {
         let mut way = vec![start];
-        while let Some(next) = reads(way[way.len() - 1]).find(|input| way[0] == *input || !way.contains(input)) {
+        while let Some(next) =
+            reads(way[way.len() - 1]).find(|input| way[0] == *input || !way.contains(input))
+        {
             if next == start {
                 let mut circle = way.clone();
                 circle.sort_unstable();
@@ -936,7 +995,10 @@ fn catalog(
                 findings.push(
                     Finding::error(
                         Code::CatalogName,
-                        format!("packages {} declare tables, so the catalog needs a name of its own", packages.join(", ")),
+                        format!(
+                            "packages {} declare tables, so the catalog needs a name of its own",
+                            packages.join(", ")
+                        ),
                         Some(Place::start_of("Cargo.toml")),
                     )
                     .help("add `[workspace.metadata.neurolake]` with `catalog = \"lake\"`")
@@ -963,7 +1025,12 @@ fn catalog(
         // A credential in the manifest is not ours to judge, and not ours to publish.
         let repository = package.repository.as_deref();
         let repository = repository.filter(|address| secret::find(address).is_none())?;
-        Some(repository.trim_end_matches('/').trim_end_matches(".git").to_owned())
+        Some(
+            repository
+                .trim_end_matches('/')
+                .trim_end_matches(".git")
+                .to_owned(),
+        )
     });
     let mut endpoints = Endpoints::default();
     if let Some(http) = &settings.http {

@@ -125,7 +125,15 @@ fn name_of(path: &str, address: &str) -> String {
 /// The Rust path in a link's destination, without backticks, disambiguators and parentheses.
 fn path_of(destination: &str) -> Option<String> {
     let mut path = destination.trim().trim_matches('`').trim();
-    for prefix in ["struct@", "fn@", "function@", "mod@", "module@", "field@", "type@"] {
+    for prefix in [
+        "struct@",
+        "fn@",
+        "function@",
+        "mod@",
+        "module@",
+        "field@",
+        "type@",
+    ] {
         path = path.strip_prefix(prefix).unwrap_or(path);
     }
     path = path.strip_suffix("()").unwrap_or(path);
@@ -173,7 +181,10 @@ pub(crate) fn place(
     let skipped_lines = before.matches('\n').count();
     let same_line = before.rsplit('\n').next().unwrap_or_default();
     let earlier_in_line = same_line.matches(part_text).count();
-    let lines = source.lines().enumerate().skip(line as usize - 1 + skipped_lines);
+    let lines = source
+        .lines()
+        .enumerate()
+        .skip(line as usize - 1 + skipped_lines);
     let (at, column) = lines.take(MAX_LINES_APART).find_map(|(at, text)| {
         let (byte, _) = text.match_indices(part_text).nth(earlier_in_line)?;
         Some((at, text[..byte].chars().count()))
@@ -206,13 +217,28 @@ mod tests {
     #[test]
     fn rewrites_every_form_of_link() {
         for (before, after) in [
-            ("see [`Spikes`].", "see [`neural.spikes`](table:neural.spikes)."),
-            ("[Spikes::ts] is", "[`spikes.ts`](table:neural.spikes#ts) is"),
-            ("[the *spikes*](crate::neural::Spikes)", "[the *spikes*](table:neural.spikes)"),
+            (
+                "see [`Spikes`].",
+                "see [`neural.spikes`](table:neural.spikes).",
+            ),
+            (
+                "[Spikes::ts] is",
+                "[`spikes.ts`](table:neural.spikes#ts) is",
+            ),
+            (
+                "[the *spikes*](crate::neural::Spikes)",
+                "[the *spikes*](table:neural.spikes)",
+            ),
             ("[a][Spikes] b", "[a](table:neural.spikes) b"),
-            ("[a]\n\n[a]: crate::neural::Spikes", "[a](table:neural.spikes)\n\n[a]: crate::neural::Spikes"),
+            (
+                "[a]\n\n[a]: crate::neural::Spikes",
+                "[a](table:neural.spikes)\n\n[a]: crate::neural::Spikes",
+            ),
             ("a [`String`] of", "a `String` of"),
-            ("[site](https://example.com) [x](other.md) [1] `v[i]`", "[site](https://example.com) [x](other.md) [1] `v[i]`"),
+            (
+                "[site](https://example.com) [x](other.md) [1] `v[i]`",
+                "[site](https://example.com) [x](other.md) [1] `v[i]`",
+            ),
             ("- [x] done", "- [x] done"),
             ("plain \\[uV\\]", "plain \\[uV\\]"),
         ] {

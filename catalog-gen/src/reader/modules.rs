@@ -104,7 +104,11 @@ pub(crate) fn follow(
         .collect();
     let mut reported: HashSet<PathBuf> = HashSet::new();
     while !level.is_empty() {
-        cache.scan_all(level.iter().map(|pending| pending.file.as_path()), &mut followed.findings, root);
+        cache.scan_all(
+            level.iter().map(|pending| pending.file.as_path()),
+            &mut followed.findings,
+            root,
+        );
         let mut next = Vec::new();
         for pending in level {
             let Some(cached) = cache.files.get(&pending.file) else {
@@ -309,10 +313,16 @@ impl ScanCache {
         let mut stale: BTreeMap<&Path, Option<(u64, SystemTime)>> = BTreeMap::new();
         for file in files {
             let stamp = std::fs::metadata(file).ok().and_then(|metadata| {
-                metadata.modified().ok().map(|modified| (metadata.len(), modified))
+                metadata
+                    .modified()
+                    .ok()
+                    .map(|modified| (metadata.len(), modified))
             });
             let is_fresh = stamp.is_some()
-                && self.files.get(file).is_some_and(|cached| cached.stamp == stamp);
+                && self
+                    .files
+                    .get(file)
+                    .is_some_and(|cached| cached.stamp == stamp);
             if !is_fresh {
                 stale.insert(file, stamp);
             }
@@ -329,7 +339,11 @@ impl ScanCache {
             match scanned {
                 Ok(scan) => {
                     let scan = Arc::new(scan);
-                    let good = if scan.parsed { Some(scan.clone()) } else { good };
+                    let good = if scan.parsed {
+                        Some(scan.clone())
+                    } else {
+                        good
+                    };
                     self.files.insert(file, CachedFile { stamp, scan, good });
                 }
                 Err(finding) => findings.push(*finding),
@@ -350,7 +364,11 @@ fn read_and_scan(
         return Err(Box::new(
             Finding::error(
                 Code::TooLarge,
-                format!("the file has {} MiB, more than the limit of {}", length >> 20, scan::MAX_FILE_BYTES >> 20),
+                format!(
+                    "the file has {} MiB, more than the limit of {}",
+                    length >> 20,
+                    scan::MAX_FILE_BYTES >> 20
+                ),
                 place(),
             )
             .help("split it into modules; generated data belongs into a table"),
@@ -367,7 +385,11 @@ fn read_and_scan(
 }
 
 /// Files of the package's `src` folder that hold `#[table]` and that no module leads to.
-pub(crate) fn unreached(package: &DeclaringPackage, files: &[PathBuf], root: &Path) -> Vec<Finding> {
+pub(crate) fn unreached(
+    package: &DeclaringPackage,
+    files: &[PathBuf],
+    root: &Path,
+) -> Vec<Finding> {
     let reached: HashSet<&Path> = files.iter().map(PathBuf::as_path).collect();
     let mut findings = Vec::new();
     let walk = walkdir::WalkDir::new(package.folder.join("src")).sort_by_file_name();

@@ -40,13 +40,17 @@ impl<'a> Names<'a> {
             by_path.entry(module.path.as_slice()).or_insert(index);
             let scan = module.scan.get();
             let mut names = HashMap::new();
-            names.extend(scan.others.iter().map(|name| (name.as_str(), Entity::Other)));
             names.extend(
-                scan.columns
+                scan.others
                     .iter()
-                    .enumerate()
-                    .map(|(at, columns)| (columns.declaration.item.as_str(), Entity::Columns(index, at))),
+                    .map(|name| (name.as_str(), Entity::Other)),
             );
+            names.extend(scan.columns.iter().enumerate().map(|(at, columns)| {
+                (
+                    columns.declaration.item.as_str(),
+                    Entity::Columns(index, at),
+                )
+            }));
             items.push(names);
         }
         for (index, (module, item)) in tables.enumerate() {

@@ -75,12 +75,21 @@ mod tests {
         let text = include_str!("assemble.rs");
         assert_eq!(nesting(text), Nesting::Shallow);
         let rulers = "// ---------------------------------------------------------------------\n";
-        assert_eq!(nesting(&rulers.repeat(100).replace('\n', "x\n")), Nesting::Shallow);
+        assert_eq!(
+            nesting(&rulers.repeat(100).replace('\n', "x\n")),
+            Nesting::Shallow
+        );
     }
 
     #[test]
     fn what_recurses_is_deep() {
-        for part in ["(", "Vec<", "!", "&", "a.b().c().d().e().f().g().h().i().j()."] {
+        for part in [
+            "(",
+            "Vec<",
+            "!",
+            "&",
+            "a.b().c().d().e().f().g().h().i().j().",
+        ] {
             assert_ne!(nesting(&part.repeat(1000)), Nesting::Shallow, "{part}");
         }
         assert_eq!(nesting(&"[".repeat(5000)), Nesting::TooDeep);

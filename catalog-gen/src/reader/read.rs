@@ -112,7 +112,8 @@ impl Reader {
         for finding in &mut findings {
             finding.redact();
         }
-        findings.sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
+        findings
+            .sort_by(|a, b| (&a.place, a.code, &a.message).cmp(&(&b.place, b.code, &b.message)));
         findings.dedup();
         files.sort();
         files.dedup();

@@ -123,7 +123,9 @@ impl Settings {
             if text.starts_with("https://") || text.starts_with("http://") {
                 Ok(text.trim_end_matches('/').to_owned())
             } else {
-                Err(format!("setting `{key}` must be an `https://` address, found `{text}`"))
+                Err(format!(
+                    "setting `{key}` must be an `https://` address, found `{text}`"
+                ))
             }
         };
         match key {

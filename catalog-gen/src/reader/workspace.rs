@@ -97,7 +97,11 @@ impl Workspace {
             }
         }
         let mut manifests = vec![root.join("Cargo.toml")];
-        manifests.extend(members.iter().map(|package| resolved(package.manifest_path.as_std_path())));
+        manifests.extend(
+            members
+                .iter()
+                .map(|package| resolved(package.manifest_path.as_std_path())),
+        );
         let mut findings = Vec::new();
         let mut settings = Settings::default();
         settings.read(
@@ -110,13 +114,10 @@ impl Workspace {
         for package in members {
             let chosen = options.packages.is_empty()
                 || options.packages.iter().any(|name| *package.name == **name);
-            let declares = package
-                .dependencies
-                .iter()
-                .any(|dependency| {
-                    // Tests and build scripts declare nothing that is served.
-                    dependency.name == "neurolake" && dependency.kind == DependencyKind::Normal
-                });
+            let declares = package.dependencies.iter().any(|dependency| {
+                // Tests and build scripts declare nothing that is served.
+                dependency.name == "neurolake" && dependency.kind == DependencyKind::Normal
+            });
             if !chosen || !declares {
                 continue;
             }
@@ -131,7 +132,10 @@ impl Workspace {
             switch_on(package, &all, wanted.cloned(), options);
         }
         for feature in &options.features {
-            if !packages.iter().any(|package| package.features.contains(feature)) {
+            if !packages
+                .iter()
+                .any(|package| package.features.contains(feature))
+            {
                 return Err(WorkspaceError::UnknownFeature(feature.clone()));
             }
         }

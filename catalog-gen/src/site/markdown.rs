@@ -324,7 +324,7 @@ mod tests {
     fn links_to_tables_and_columns_lead_to_pages() {
         assert_eq!(
             html("[`Spikes`](table:neural.spikes#a.b)").trim(),
-            r##"<p><a href="../neural/spikes.html#c-a.b"><code>Spikes</code></a></p>"##
+            r#"<p><a href="../neural/spikes.html#c-a.b"><code>Spikes</code></a></p>"#
         );
         assert_eq!(html("[gone](table:neural.gone)").trim(), "<p>gone</p>");
     }

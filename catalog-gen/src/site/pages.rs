@@ -816,7 +816,10 @@ impl<'a> Site<'a> {
 
 /// One panel for each client, the first one open.
 fn snippet_panels(snippets: &[Snippet]) -> String {
-    let bytes = snippets.iter().map(|snippet| snippet.html.len() + 128).sum();
+    let bytes = snippets
+        .iter()
+        .map(|snippet| snippet.html.len() + 128)
+        .sum();
     let mut out = String::with_capacity(bytes);
     for (index, snippet) in snippets.iter().enumerate() {
         let _ = writeln!(

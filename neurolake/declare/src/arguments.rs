@@ -138,7 +138,7 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
                     .help("use a string, a number, `true`, `false`, `None` or a list"),
                 ));
             }
-            ArgumentValue::Literal(parse_literal(rest)?)
+            ArgumentValue::Literal(parse_literal(&rest)?)
         }
         Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis => {
             if let Some(extra) = tokens.next() {
@@ -186,7 +186,7 @@ fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
 }
 
 /// Parses one literal: anything else is refused, because the catalog is read without compiling.
-pub(crate) fn parse_literal(tokens: TokenStream) -> Result<Spanned, Box<Diagnostic>> {
+pub(crate) fn parse_literal(tokens: &TokenStream) -> Result<Spanned, Box<Diagnostic>> {
     let span = SpanRange::of_stream(tokens.clone());
     let trees: Vec<TokenTree> = tokens.clone().into_iter().collect();
     let literal = match trees.as_slice() {
@@ -198,7 +198,7 @@ pub(crate) fn parse_literal(tokens: TokenStream) -> Result<Spanned, Box<Diagnost
         [TokenTree::Group(group)] if group.delimiter() == Delimiter::Bracket => from_list(group)?,
         // A macro's `$value:literal` arrives wrapped in an invisible group.
         [TokenTree::Group(group)] if group.delimiter() == Delimiter::None => {
-            return parse_literal(group.stream());
+            return parse_literal(&group.stream());
         }
         [TokenTree::Literal(_), TokenTree::Ident(next), ..] => {
             return Err(Box::new(
@@ -210,7 +210,7 @@ pub(crate) fn parse_literal(tokens: TokenStream) -> Result<Spanned, Box<Diagnost
                 .help("separate arguments by a comma"),
             ));
         }
-        _ => return Err(Box::new(not_a_literal(&tokens, span))),
+        _ => return Err(Box::new(not_a_literal(tokens, span))),
     };
     Ok(Spanned { literal, span })
 }
@@ -281,7 +281,7 @@ fn from_word(word: &Ident) -> Lit {
 
 fn from_list(group: &Group) -> Result<Lit, Box<Diagnostic>> {
     let elements = split_at_commas(group.stream());
-    let elements: Result<Vec<_>, _> = elements.into_iter().map(parse_literal).collect();
+    let elements: Result<Vec<_>, _> = elements.iter().map(parse_literal).collect();
     Ok(Lit::List(elements?))
 }
 

@@ -420,7 +420,7 @@ fn substitute(name: &str, segment: &PathSegment) -> Option<String> {
     let help = match name {
         "usize" | "isize" => "its width depends on the machine: write `i64`",
         "u128" | "i128" => "no file format has it: write `Decimal<38, 0>`",
-        "char" | "str" | "Cow" => "write `String`",
+        "char" | "str" | "Cow" | "Uuid" => "write `String`",
         "NaiveDate" => "write `Date`",
         "DateTime" | "NaiveDateTime" | "SystemTime" | "OffsetDateTime" | "Instant" => {
             "write `Timestamp` (microseconds, UTC)"
@@ -428,7 +428,6 @@ fn substitute(name: &str, segment: &PathSegment) -> Option<String> {
         "Duration" | "TimeDelta" => {
             "write a number and say the unit: `#[column(unit = \"ms\")] length_ms: i64`"
         }
-        "Uuid" => "write `String`",
         "Value" | "Json" => {
             "write `String` for text in JSON, or a struct with `#[derive(Columns)]`"
         }

@@ -29,7 +29,7 @@ pub fn documentation(attributes: &[Attribute], diagnostics: &mut Diagnostics) ->
         if attribute.path().is_ident("doc") {
             doc(attribute, &mut documentation, &mut raw, diagnostics);
         } else if attribute.path().is_ident("deprecated") {
-            documentation.deprecated = deprecated(attribute, diagnostics);
+            documentation.deprecated = Some(deprecated(attribute, diagnostics));
         }
     }
     documentation.docs = unindent(&raw);
@@ -123,7 +123,7 @@ fn doc(
     }
 }
 
-fn deprecated(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<Deprecation> {
+fn deprecated(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Deprecation {
     let mut deprecation = Deprecation::default();
     match &attribute.meta {
         Meta::Path(_) => {}
@@ -153,7 +153,7 @@ fn deprecated(attribute: &Attribute, diagnostics: &mut Diagnostics) -> Option<De
             }
         }
     }
-    Some(deprecation)
+    deprecation
 }
 
 /// The text, unless it holds a credential.

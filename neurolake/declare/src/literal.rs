@@ -22,10 +22,11 @@ pub(crate) fn value(
 fn untyped(name: &str, spanned: &Spanned) -> Result<Value, Box<Diagnostic>> {
     Ok(match &spanned.literal {
         Lit::String(text) => Value::String(text.clone()),
-        Lit::Integer(digits) => Value::Int(
-            integer(digits)
-                .ok_or_else(|| mismatch(name, spanned, "int64", "from -2^63 to 2^63 - 1"))?,
-        ),
+        Lit::Integer(digits) => {
+            Value::Int(integer(digits).ok_or_else(|| {
+                Box::new(mismatch(name, spanned, "int64", "from -2^63 to 2^63 - 1"))
+            })?)
+        }
         Lit::Float(digits) => Value::Float(digits.clone()),
         Lit::Bool(value) => Value::Bool(*value),
         Lit::None => Value::Null,
@@ -50,7 +51,7 @@ fn untyped(name: &str, spanned: &Spanned) -> Result<Value, Box<Diagnostic>> {
 
 fn typed(name: &str, spanned: &Spanned, data_type: &Type) -> Result<Value, Box<Diagnostic>> {
     let literal = &spanned.literal;
-    let fail = |shape: &str| mismatch(name, spanned, &data_type.to_string(), shape);
+    let fail = |shape: &str| Box::new(mismatch(name, spanned, &data_type.to_string(), shape));
     if matches!(literal, Lit::None) {
         return Ok(Value::Null);
     }
@@ -129,15 +130,15 @@ fn typed(name: &str, spanned: &Spanned, data_type: &Type) -> Result<Value, Box<D
     }
 }
 
-fn mismatch(name: &str, spanned: &Spanned, data_type: &str, shape: &str) -> Box<Diagnostic> {
-    Box::new(Diagnostic::new(
+fn mismatch(name: &str, spanned: &Spanned, data_type: &str, shape: &str) -> Diagnostic {
+    Diagnostic::new(
         Code::ExampleValue,
         spanned.span,
         format!(
             "`{name}` is of type `{data_type}`: expected {shape}, found {}",
             spanned.literal.describe()
         ),
-    ))
+    )
 }
 
 fn integer(digits: &str) -> Option<i64> {

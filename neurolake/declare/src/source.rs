@@ -23,10 +23,14 @@ const COMPANIONS: &[(&str, &[&str])] = &[
     ("rows", &["function"]),
 ];
 
+/// A value with its place.
+type Text = (String, SpanRange);
+
 /// The keys of this module, collected from the arguments.
 #[derive(Default)]
 pub(crate) struct SourceKeys {
-    sources: Vec<(String, Option<(String, SpanRange)>, Span)>,
+    /// Key, value and place of the key.
+    sources: Vec<(String, Option<Text>, Span)>,
     companions: Vec<(String, Span)>,
     partitioning: Option<Partitioning>,
     tab: Option<String>,

@@ -126,7 +126,7 @@ pub fn table(
     inputs.sort();
     inputs.dedup();
 
-    let name = table_name(&keys.name, ident, &mut diagnostics);
+    let name = table_name(keys.name.as_ref(), ident, &mut diagnostics);
     let partition_by = partitions(&keys.partition_by, &columns, &mut diagnostics);
     for (key, names) in [("sort_by", &keys.sort_by), ("unique_by", &keys.unique_by)] {
         for (name, span) in names {
@@ -345,7 +345,7 @@ fn reserved_name(name: &str, span: SpanRange, what: &str) -> Diagnostic {
 }
 
 fn table_name(
-    name: &Option<(String, SpanRange)>,
+    name: Option<&(String, SpanRange)>,
     ident: &syn::Ident,
     diagnostics: &mut Diagnostics,
 ) -> String {
@@ -474,7 +474,7 @@ fn string_list(
     };
     let mut strings = Vec::new();
     for element in elements {
-        match arguments::parse_literal(element.clone()) {
+        match arguments::parse_literal(element) {
             Ok(spanned) => match spanned.literal {
                 Lit::String(text) => {
                     if let Some(secret) = crate::secret::find(&text) {
@@ -876,7 +876,7 @@ fn example(
     let is_function = matches!(&table.source, Source::Function { .. });
     let mut example = Vec::new();
     for (name, span, tokens) in declared {
-        let spanned = match arguments::parse_literal(tokens.clone()) {
+        let spanned = match arguments::parse_literal(tokens) {
             Ok(spanned) => spanned,
             Err(diagnostic) => {
                 diagnostics.push(*diagnostic);

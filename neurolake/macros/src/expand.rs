@@ -7,7 +7,7 @@ use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::{Fields, Item, ItemFn, ItemStruct};
 
-pub(crate) fn table(arguments: TokenStream, tokens: TokenStream) -> TokenStream {
+pub(crate) fn table(arguments: TokenStream, tokens: &TokenStream) -> TokenStream {
     let item: Item = match syn::parse2(tokens.clone()) {
         Ok(item) => item,
         // The compiler reports broken syntax by itself once it gets the tokens back.

@@ -12,7 +12,7 @@ use proc_macro::TokenStream;
 /// can compile it.
 #[proc_macro_attribute]
 pub fn table(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    expand::table(arguments.into(), item.into()).into()
+    expand::table(arguments.into(), &item.into()).into()
 }
 
 /// Lets a struct be the type of a column, or the rows of a table function.

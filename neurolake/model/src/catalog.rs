@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 use crate::types::Type;
 use crate::value::Value;
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
 fn is_false(value: &bool) -> bool {
     !*value
 }

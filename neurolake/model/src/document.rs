@@ -61,6 +61,9 @@ impl Catalog {
     }
 
     /// Writes the document, indented by two spaces and ending with a newline.
+    ///
+    /// # Panics
+    /// Never: a catalog holds only what JSON can say.
     pub fn to_json(&self) -> String {
         let mut text = Vec::with_capacity(self.tables().count() * 5_120 + 1_024);
         serde_json::to_writer_pretty(&mut text, self).expect("a catalog holds only JSON values");

@@ -89,19 +89,42 @@ const SHAPES: &[Shape] = &[
     named("&access_token", 8, "a token in an address"),
 ];
 
+/// For each of the first three characters of a prefix, by byte: the shapes that have it there, one
+/// bit each. Case doesn't count here.
+const STARTS: [[u64; 256]; 3] = [starts(0), starts(1), starts(2)];
+
+const fn starts(position: usize) -> [u64; 256] {
+    assert!(SHAPES.len() <= 64, "a shape is a bit of a u64");
+    let mut masks = [0; 256];
+    let mut shape = 0;
+    while shape < SHAPES.len() {
+        let byte = SHAPES[shape].prefix.as_bytes()[position];
+        masks[byte.to_ascii_lowercase() as usize] |= 1 << shape;
+        masks[byte.to_ascii_uppercase() as usize] |= 1 << shape;
+        shape += 1;
+    }
+    masks
+}
+
 /// Says which kind of credential a text seems to hold. Only shapes that are hardly ever anything
 /// else count, because documentation may talk about passwords.
 pub fn find(text: &str) -> Option<&'static str> {
     let bytes = text.as_bytes();
     let mut is_inside_word = false;
-    // One pass, because every text of every declaration comes through here.
-    for (at, byte) in bytes.iter().enumerate() {
-        let is_word = byte.is_ascii_alphanumeric();
+    // One pass, because every text of every declaration comes through here; the masks leave next to
+    // nothing to compare.
+    for (at, window) in bytes.windows(3).enumerate() {
+        let is_word = window[0].is_ascii_alphanumeric();
         if !(is_inside_word && is_word) {
-            let rest = &bytes[at..];
-            let shape = SHAPES.iter().find(|shape| shape.matches(rest));
-            if let Some(shape) = shape {
-                return Some(shape.found);
+            let mut candidates = STARTS[0][usize::from(window[0])]
+                & STARTS[1][usize::from(window[1])]
+                & STARTS[2][usize::from(window[2])];
+            while candidates != 0 {
+                let shape = &SHAPES[candidates.trailing_zeros() as usize];
+                if shape.matches(&bytes[at..]) {
+                    return Some(shape.found);
+                }
+                candidates &= candidates - 1;
             }
         }
         is_inside_word = is_word;
@@ -118,9 +141,6 @@ pub fn find(text: &str) -> Option<&'static str> {
 impl Shape {
     fn matches(&self, text: &[u8]) -> bool {
         let prefix = self.prefix.as_bytes();
-        if !text[0].eq_ignore_ascii_case(&prefix[0]) {
-            return false;
-        }
         let Some((start, rest)) = text.split_at_checked(prefix.len()) else {
             return false;
         };

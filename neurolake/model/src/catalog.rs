@@ -255,13 +255,13 @@ pub struct Partition {
     pub data_type: Option<Type>,
 }
 
-/// A column of a table.
+/// A column of a table. `T` is [`Type`], or
+/// [`TypeRef`](crate::declaration::TypeRef) in a declaration that is not resolved yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column<T = Type> {
     /// Name in the stored table.
     pub name: String,
-    /// Type of its values. A declaration that is not resolved yet holds a
-    /// [`TypeRef`](crate::declaration::TypeRef) here.
+    /// Type of its values.
     #[serde(rename = "type")]
     pub data_type: T,
     /// Whether it may hold nulls.

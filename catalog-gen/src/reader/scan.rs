@@ -720,7 +720,7 @@ mod tests {
 
     #[test]
     fn types_stand_where_their_tokens_do() {
-        for text in ["f64", "a::B", "Option<f64>", "::a::B", "a::B<C, Vec<u8>>", "Fn(u8) -> u8", "[u8; 3]", "a::B::<C>"] {
+        for text in ["f64", "a::B", "Option<f64>", "::a::B", "a::B<C, Vec<u8>>", "fn(u8) -> u8", "[u8; 3]", "a::B::<C>"] {
             let source = format!("type A =\n    {text};");
             let file = syn::parse_file(&source).expect("a type");
             let Item::Type(item) = &file.items[0] else {

@@ -25,13 +25,21 @@ pub(super) fn rewrite(source: &str) -> Option<Rewritten> {
         ends: Vec::new(),
     };
     let (mut at, mut copied) = (0, 0);
-    let mut lines = Lines { source, at: 0, number: 1 };
+    let mut lines = Lines {
+        source,
+        at: 0,
+        number: 1,
+    };
     let is_mark = |byte: &u8| matches!(byte, b'/' | b'"' | b'\'');
     while let Some(passed) = bytes[at..].iter().position(is_mark) {
         at += passed;
         at = match bytes[at] {
             b'/' if bytes[at..].starts_with(b"//") => {
-                let end = if is_first(source, at) { comment_end(source, at) } else { at };
+                let end = if is_first(source, at) {
+                    comment_end(source, at)
+                } else {
+                    at
+                };
                 match hashes(&source[at..end]) {
                     Some(hashes) if end > at => {
                         let text = &mut rewritten.text;
@@ -80,7 +88,10 @@ fn comment_end(source: &str, at: usize) -> usize {
     let mut rest = &source[at..];
     while rest.starts_with("///") && !rest.starts_with("////") {
         end = line_end(source, source.len() - rest.len());
-        rest = source.get(end + 1..).unwrap_or_default().trim_start_matches([' ', '\t']);
+        rest = source
+            .get(end + 1..)
+            .unwrap_or_default()
+            .trim_start_matches([' ', '\t']);
     }
     end
 }
@@ -100,7 +111,9 @@ fn hashes(comment: &str) -> Option<&'static str> {
 }
 
 fn line_end(source: &str, at: usize) -> usize {
-    source[at..].find('\n').map_or(source.len(), |length| at + length)
+    source[at..]
+        .find('\n')
+        .map_or(source.len(), |length| at + length)
 }
 
 /// End of a block comment, which may hold others; documentation in one isn't worth rewriting.
@@ -118,7 +131,11 @@ fn block_comment(bytes: &[u8], mut at: usize) -> Option<usize> {
 
 /// End of the string whose opening quote is at `at`.
 fn string(bytes: &[u8], at: usize) -> Option<usize> {
-    let hashes = bytes[..at].iter().rev().take_while(|byte| **byte == b'#').count();
+    let hashes = bytes[..at]
+        .iter()
+        .rev()
+        .take_while(|byte| **byte == b'#')
+        .count();
     let before = &bytes[..at - hashes];
     let word = word_before(before);
     match word {
@@ -176,12 +193,17 @@ struct Lines<'s> {
 impl Lines<'_> {
     /// Number of the line that holds `at`, and the column behind its end.
     fn end_of_line_at(&mut self, at: usize) -> (u32, u32) {
-        let passed = &self.source.as_bytes()[self.at..at];
-        self.number += passed.iter().filter(|byte| **byte == b'\n').count() as u32;
+        self.number += self.source[self.at..at].matches('\n').count() as u32;
         self.at = at;
-        let start = self.source[..at].rfind('\n').map_or(0, |newline| newline + 1);
+        let start = self.source[..at]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
         let line = &self.source[start..line_end(self.source, at)];
-        let length = if line.is_ascii() { line.len() } else { line.chars().count() };
+        let length = if line.is_ascii() {
+            line.len()
+        } else {
+            line.chars().count()
+        };
         (self.number, length as u32 + 1)
     }
 }

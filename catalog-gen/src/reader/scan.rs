@@ -100,7 +100,10 @@ pub fn scan(bytes: &[u8]) -> FileScan {
         Err(error) => {
             let good = &bytes[..error.valid_up_to()];
             let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
-            let line_start = good.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            let line_start = good
+                .iter()
+                .rposition(|byte| *byte == b'\n')
+                .map_or(0, |at| at + 1);
             let column = 1 + String::from_utf8_lossy(&good[line_start..]).chars().count();
             let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
             let range = Range {
@@ -148,7 +151,10 @@ fn parse(text: &str, comments: &[(u32, u32)]) -> FileScan {
             let found = scanner.tables;
             if text.matches("table").count() > found {
                 // Words in comments count too; only the odd file needs this second look.
-                Misplaced { scanner: &mut scanner }.visit_file(&file);
+                Misplaced {
+                    scanner: &mut scanner,
+                }
+                .visit_file(&file);
             }
         }
         Err(error) => {
@@ -431,12 +437,17 @@ impl Scanner<'_> {
 
     /// The place of the first doc line.
     fn docs_place(&self, attributes: &[Attribute]) -> Range {
-        let mut docs = attributes.iter().filter(|attribute| attribute.path().is_ident("doc"));
+        let mut docs = attributes
+            .iter()
+            .filter(|attribute| attribute.path().is_ident("doc"));
         let Some(first) = docs.next() else {
             return Range::default();
         };
         let mut range = Range::from(SpanRange::from(first.pound_token.span));
-        if let Ok(index) = self.comments.binary_search_by_key(&range.line, |(line, _)| *line) {
+        if let Ok(index) = self
+            .comments
+            .binary_search_by_key(&range.line, |(line, _)| *line)
+        {
             range.end_column = self.comments[index].1;
         }
         range
@@ -684,7 +695,11 @@ mod tests {
             if fast.parsed && fast.findings.is_empty() {
                 assert_eq!(format!("{fast:?}"), format!("{slow:?}"), "of\n{text}");
             } else {
-                assert!(!is_good, "the long way found nothing in\n{text}\nread as\n{}", rewritten.text);
+                assert!(
+                    !is_good,
+                    "the long way found nothing in\n{text}\nread as\n{}",
+                    rewritten.text
+                );
             }
         }
         let scan = format!("{:?}", scan(text.as_bytes()));
@@ -701,7 +716,12 @@ mod tests {
             .iter()
             .flat_map(|folder| walkdir::WalkDir::new(folder).sort_by_file_name())
             .flatten()
-            .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "rs"))
+            .filter(|entry| {
+                entry
+                    .path()
+                    .extension()
+                    .is_some_and(|extension| extension == "rs")
+            })
             .filter_map(|entry| std::fs::read_to_string(entry.path()).ok())
             .collect();
         assert!(sources.len() > 100, "{} sources", sources.len());
@@ -711,7 +731,10 @@ mod tests {
     #[test]
     fn comments_are_read_alike_either_way() {
         let sources = sources();
-        let rewritten = sources.iter().filter(|text| comments::rewrite(text).is_some()).count();
+        let rewritten = sources
+            .iter()
+            .filter(|text| comments::rewrite(text).is_some())
+            .count();
         assert!(rewritten > 50, "{rewritten} of {} sources", sources.len());
         for text in &sources {
             assert_same(text);
@@ -720,13 +743,26 @@ mod tests {
 
     #[test]
     fn types_stand_where_their_tokens_do() {
-        for text in ["f64", "a::B", "Option<f64>", "::a::B", "a::B<C, Vec<u8>>", "fn(u8) -> u8", "[u8; 3]", "a::B::<C>"] {
+        for text in [
+            "f64",
+            "a::B",
+            "Option<f64>",
+            "::a::B",
+            "a::B<C, Vec<u8>>",
+            "fn(u8) -> u8",
+            "[u8; 3]",
+            "a::B::<C>",
+        ] {
             let source = format!("type A =\n    {text};");
             let file = syn::parse_file(&source).expect("a type");
             let Item::Type(item) = &file.items[0] else {
                 panic!("{source} is no type");
             };
-            assert_eq!(type_place(&item.ty), SpanRange::of(&item.ty).into(), "{text}");
+            assert_eq!(
+                type_place(&item.ty),
+                SpanRange::of(&item.ty).into(),
+                "{text}"
+            );
         }
     }
 
@@ -762,7 +798,11 @@ mod tests {
             "static S: &str = c\"\\\"\n/// no doc\";\n",
             "/// [`Gone`]\n",
         ] {
-            for text in [format!("{odd}{table}"), format!("{table}{odd}"), format!("{odd}{odd}{table}")] {
+            for text in [
+                format!("{odd}{table}"),
+                format!("{table}{odd}"),
+                format!("{odd}{odd}{table}"),
+            ] {
                 assert_same(&text);
             }
         }
@@ -776,8 +816,28 @@ mod tests {
             .filter(|text| text.len() < 3_000 && text.contains("#[table") && text.contains("///"))
             .collect();
         let pieces = [
-            "/", "//", "///", "////", "\n", "\"", "'", "#", "r#\"", "\"#", "/*", "*/", "\\", "{", "}", "(",
-            ")", "\n/// doc\n", "b'", "//!", "\r", "\u{e9}",
+            "/",
+            "//",
+            "///",
+            "////",
+            "\n",
+            "\"",
+            "'",
+            "#",
+            "r#\"",
+            "\"#",
+            "/*",
+            "*/",
+            "\\",
+            "{",
+            "}",
+            "(",
+            ")",
+            "\n/// doc\n",
+            "b'",
+            "//!",
+            "\r",
+            "\u{e9}",
         ];
         let mut state = 0x9e37_79b9_7f4a_7c15_u64;
         let mut random = |below: usize| {
@@ -804,6 +864,9 @@ mod tests {
             readable += usize::from(parse(&text, &[]).parsed);
             assert_same(&text);
         }
-        assert!((500..3_900).contains(&readable), "{readable} of 4000 could be read");
+        assert!(
+            (500..3_900).contains(&readable),
+            "{readable} of 4000 could be read"
+        );
     }
 }

@@ -161,7 +161,12 @@ impl<'a> Atlas<'a> {
             .1
             .columns
             .iter()
-            .filter_map(|column| Some((column.name.as_str(), self.holders.get(column.name.as_str())?.as_slice())))
+            .filter_map(|column| {
+                Some((
+                    column.name.as_str(),
+                    self.holders.get(column.name.as_str())?.as_slice(),
+                ))
+            })
             .filter(|(_, holders)| holders.len() <= common)
             .collect();
         let mut shared: Vec<(TableId, f64)> = Vec::new();

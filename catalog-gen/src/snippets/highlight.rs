@@ -88,7 +88,8 @@ impl Grammar {
                         escape(&code[at..end], out);
                         out.push_str("</i>");
                         plain = end;
-                    } else if is_quote(bytes[at]) || bytes.get(at + 1).is_some_and(|b| is_quote(*b)) {
+                    } else if is_quote(bytes[at]) || bytes.get(at + 1).is_some_and(|b| is_quote(*b))
+                    {
                         out.push_str(&code[plain..at]);
                         escape(&code[at..end], out);
                         plain = end;
@@ -259,7 +260,10 @@ const fn is_word(byte: u8) -> bool {
 
 fn escape(text: &str, out: &mut String) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'&' | b'<' | b'>')) {
+    while let Some(at) = rest
+        .bytes()
+        .position(|byte| matches!(byte, b'&' | b'<' | b'>'))
+    {
         out.push_str(&rest[..at]);
         out.push_str(entity(rest.as_bytes()[at]));
         rest = &rest[at + 1..];

@@ -193,8 +193,7 @@ struct Lines<'s> {
 impl Lines<'_> {
     /// Number of the line that holds `at`, and the column behind its end.
     fn end_of_line_at(&mut self, at: usize) -> (u32, u32) {
-        let passed = &self.source.as_bytes()[self.at..at];
-        self.number += passed.split(|byte| *byte == b'\n').skip(1).count() as u32;
+        self.number += self.source[self.at..at].matches('\n').count() as u32;
         self.at = at;
         let start = self.source[..at]
             .rfind('\n')

@@ -798,7 +798,7 @@ mod tests {
             "Option<f64>",
             "::a::B",
             "a::B<C, Vec<u8>>",
-            "Fn(u8) -> u8",
+            "fn(u8) -> u8",
             "[u8; 3]",
             "a::B::<C>",
         ] {

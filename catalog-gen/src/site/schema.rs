@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use neurolake_model::{Column, Partitioning, Source, Table, Type};
 
-use super::html::{escape, escaped, percent_encoded};
+use super::html::{escape, escaped, percent_encode, percent_encoded};
 use super::markdown::{Place, to_inline_html};
 
 /// Rows of the schema and which marks they use.
@@ -57,13 +57,18 @@ fn row(
     depth: usize,
     place: Place<'_>,
 ) {
-    let path = format!("{parent}{}", column.name);
-    let id = percent_encoded(&path);
-    let _ = write!(out, r#"<tr id="c-{id}""#);
+    let start = out.len();
+    out.push_str("<tr id=\"c-");
+    percent_encode(out, parent);
+    percent_encode(out, &column.name);
+    let id = start + "<tr id=\"c-".len()..out.len();
+    out.push('"');
     if depth > 0 {
         let _ = write!(out, r#" class="d{}""#, depth.min(5));
     }
-    let _ = write!(out, r##"><th><a href="#c-{id}">"##);
+    out.push_str("><th><a href=\"#c-");
+    out.extend_from_within(id);
+    out.push_str("\">");
     if depth > 0 {
         out.push_str("<i>");
         escape(out, parent);
@@ -97,9 +102,12 @@ fn row(
     }
     out.push('\n');
 
-    let parent = format!("{path}.");
-    for field in column.data_type.fields() {
-        row(out, table, field, &parent, depth + 1, place);
+    let fields = column.data_type.fields();
+    if !fields.is_empty() {
+        let parent = format!("{parent}{}.", column.name);
+        for field in fields {
+            row(out, table, field, &parent, depth + 1, place);
+        }
     }
 }
 

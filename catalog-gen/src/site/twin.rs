@@ -137,9 +137,9 @@ fn fence(code: &str) -> String {
 }
 
 fn column_rows(out: &mut String, column: &Column, parent: &str, place: Place<'_>) {
-    let path = format!("{parent}{}", column.name);
     out.push_str("| ");
-    cell(out, &path);
+    cell(out, parent);
+    cell(out, &column.name);
     let nullable = if column.nullable { "yes" } else { "no" };
     let _ = write!(out, " | {} | {nullable} | ", column.data_type);
     cell(out, column.unit.as_deref().unwrap_or_default());
@@ -153,8 +153,12 @@ fn column_rows(out: &mut String, column: &Column, parent: &str, place: Place<'_>
         cell(out, &to_twin(&deprecated.note, place));
     }
     out.push_str(" |\n");
-    for field in column.data_type.fields() {
-        column_rows(out, field, &format!("{path}."), place);
+    let fields = column.data_type.fields();
+    if !fields.is_empty() {
+        let parent = format!("{parent}{}.", column.name);
+        for field in fields {
+            column_rows(out, field, &parent, place);
+        }
     }
 }
 

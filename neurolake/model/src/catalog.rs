@@ -255,8 +255,8 @@ pub struct Partition {
     pub data_type: Option<Type>,
 }
 
-/// A column of a table. `T` is [`Type`], or
-/// [`TypeRef`](crate::declaration::TypeRef) in a declaration that is not resolved yet.
+/// A column of a table.
+// `T` is `TypeRef` in a declaration whose names are not resolved yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Column<T = Type> {
     /// Name in the stored table.

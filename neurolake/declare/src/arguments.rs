@@ -109,9 +109,10 @@ pub(crate) fn split_at_commas(tokens: TokenStream) -> Vec<TokenStream> {
 }
 
 fn parse_argument(tokens: TokenStream) -> Result<Argument, Box<Diagnostic>> {
-    let whole = SpanRange::of_stream(tokens.clone());
     let mut tokens = tokens.into_iter();
-    let Some(TokenTree::Ident(key)) = tokens.next() else {
+    let first = tokens.next();
+    let Some(TokenTree::Ident(key)) = first else {
+        let whole = SpanRange::of_stream(first.into_iter().chain(tokens).collect());
         return Err(Box::new(
             Diagnostic::new(
                 Code::Arguments,

@@ -4,12 +4,12 @@
   const root = new URL("../", document.currentScript.src);
   const shown = new URL(document.currentScript.src).searchParams.get("page");
 
-  const reloadIfChanged = async (problems) => {
+  const isOutdated = async (problems) => {
     const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
     // A table with a mistake has no page; the one of before is better to look at than none.
-    if (answer?.status === 404 && problems.length > 0) return;
+    if (answer?.status === 404 && problems.length > 0) return false;
     const now = answer?.headers.get("etag");
-    if (now && now !== `"${shown}"`) location.reload();
+    return Boolean(now) && now !== `"${shown}"`;
   };
 
   const overlay = (problems) => {
@@ -42,7 +42,7 @@
   const events = new EventSource(new URL("live-events", root));
   events.addEventListener("update", async (event) => {
     const { problems } = JSON.parse(event.data);
-    await reloadIfChanged(problems);
-    overlay(problems);
+    if (await isOutdated(problems)) location.reload();
+    else overlay(problems);
   });
 })();

@@ -29,6 +29,8 @@ const MOUNT = "/some/where/lake/";
 export const INTRANET = "catalog.test";
 
 const folders = [];
+// Also after a site that could not be built.
+process.on("exit", () => folders.forEach((folder) => fs.rmSync(folder, { recursive: true, force: true })));
 export function temporary() {
   const folder = fs.mkdtempSync(path.join(tmpdir(), "catalog-"));
   folders.push(folder);
@@ -148,7 +150,6 @@ export const browser = await chromium.launch({
 after(async () => {
   await browser.close();
   await Promise.all(previews.map((stop) => stop()));
-  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true });
 });
 
 /** A page in a fresh context, which ends with the test; what must not happen on it fails the test. */

@@ -1,9 +1,9 @@
 //! From source files to a [`Catalog`](neurolake_model::Catalog), without compiling.
 //!
-//! Read in this order: [`workspace`] (which packages, which files to start from), [`settings`]
-//! (what `Cargo.toml` says), [`scan`] (one file: a pure function of its bytes), [`cfg`],
-//! [`modules`] (follow `mod` from file to file), [`names`] (Rust paths to items), [`links`] (links
-//! in documentation), [`assemble`] (everything together), [`read`] (the door).
+//! Read in this order: `workspace` (which packages, which files to start from), `settings`
+//! (what `Cargo.toml` says), `scan` (one file: a pure function of its bytes), `cfg`,
+//! `modules` (follow `mod` from file to file), `names` (Rust paths to items), `links` (links
+//! in documentation), `assemble` (everything together), `read` (the door).
 
 pub mod assemble;
 pub mod cfg;

@@ -3,8 +3,8 @@
 //! The site searches with `site/assets/search.js`, the command line with this module. Both rank
 //! alike, to the last tie: a test runs thousands of random queries through both.
 //!
-//! Read in this order: this file (what is indexed), [`query`](self::query) (the ranking),
-//! [`pack`](self::pack) (the files that the site loads), [`text`](self::text) (how names and words
+//! Read in this order: this file (what is indexed), `query` (the ranking),
+//! `pack` (the files that the site loads), `text` (how names and words
 //! are compared).
 
 mod pack;

@@ -1,11 +1,11 @@
 //! The static site: a pure function of a catalog, templates and snippets.
 //!
-//! A [`Site`] knows the path of every file and renders each on demand, so that `build` can write all
+//! A `Site` knows the path of every file and renders each on demand, so that `build` can write all
 //! of them in parallel and `serve` only those that a browser asks for.
 //!
-//! Read in this order: [`atlas`] (the catalog, indexed), [`pages`] (what templates see),
-//! [`listing`], [`schema`] and [`lineage`] (HTML by hand where there is much of it), [`twin`] (pages
-//! for programs), [`markdown`] and [`html`].
+//! Read in this order: `atlas` (the catalog, indexed), `pages` (what templates see),
+//! `listing`, `schema` and `lineage` (HTML by hand where there is much of it), `twin` (pages
+//! for programs), `markdown` and `html`.
 
 mod atlas;
 mod html;

@@ -3,10 +3,10 @@
 //! refuses to read files, to resolve names across items, and to know who calls it: the proc macro
 //! and the source reader get the same answer, word for word.
 //!
-//! Read in this order: [`table`] (one item from attribute to declaration), `arguments` (the
+//! Read in this order: `table` (one item from attribute to declaration), `arguments` (the
 //! grammar of `key = literal`), `source` (which keys belong together), `columns` (fields and
-//! types), `function`, `literal` (example values), [`sql`] (lineage of views), `documentation`
-//! (Rust's own attributes), [`secret`], [`code`] (every diagnostic, explained).
+//! types), `function`, `literal` (example values), `sql` (lineage of views), `documentation`
+//! (Rust's own attributes), `secret`, `code` (every diagnostic, explained).
 //!
 //! Words: a *key* stands left of `=` in `#[table(...)]`; an *item* is the struct or function that
 //! carries the attribute; an *input* is a table that another one reads.

@@ -563,7 +563,7 @@ mod check {
         lake.expect(0, &["build"]);
         let run = lake.expect(0, &["check"]);
         assert!(
-            run.stderr.contains("3 tables in 2 databases are in order"),
+            run.stderr.contains("3 tables in 2 databases: in order"),
             "{}",
             run.stderr
         );

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &Check, talk: &Talk) -> Result<Outcome, Failure> {
         return Ok(Outcome::NotInOrder);
     }
     talk.say(&format!(
-        "{} in {} are in order",
+        "{} in {}: in order",
         count(reading.catalog.tables().count(), "table"),
         count(reading.catalog.databases.len(), "database"),
     ));

@@ -13,7 +13,7 @@ use super::schema::column_count;
 /// Databases named in the navigation.
 const NEAR_DATABASES: usize = 12;
 /// Tables named in the navigation. With 100 of them half of a page's bytes would be names.
-const NEAR_TABLES: usize = 20;
+const NEAR_TABLES: usize = 16;
 
 /// Rows of a listing with summary, kind, owner, freshness and width.
 pub(crate) fn table_rows(

@@ -781,23 +781,24 @@ impl<'a> Site<'a> {
     }
 
     fn source_address(&self, file: &str, line: Option<u32>) -> Option<String> {
-        let repository = self
-            .atlas
-            .catalog
-            .repository
-            .as_deref()
-            .filter(|r| is_web(r))?;
-        let repository = repository.trim_end_matches('/');
-        let host = repository.split('/').nth(2).unwrap_or_default();
-        let shape = self
-            .options
-            .source_url
-            .as_deref()
-            .unwrap_or(if host.contains("gitlab") {
-                "{repository}/-/blob/{commit}/{file}#L{line}"
-            } else {
-                "{repository}/blob/{commit}/{file}#L{line}"
-            });
+        let repository = self.atlas.catalog.repository.as_deref();
+        let repository = repository.filter(|repository| is_web(repository));
+        let repository = repository.map(|repository| repository.trim_end_matches('/'));
+        let shape = match (self.options.source_url.as_deref(), repository) {
+            (Some(shape), _) => shape,
+            (None, Some(repository)) => {
+                let host = repository.split('/').nth(2).unwrap_or_default();
+                if host.contains("gitlab") {
+                    "{repository}/-/blob/{commit}/{file}#L{line}"
+                } else {
+                    "{repository}/blob/{commit}/{file}#L{line}"
+                }
+            }
+            (None, None) => return None,
+        };
+        if repository.is_none() && (shape.contains("{repository}") || !is_web(shape)) {
+            return None;
+        }
         let shape = match line {
             Some(_) => shape,
             None => shape.split('#').next().unwrap_or_default(),
@@ -806,7 +807,7 @@ impl<'a> Site<'a> {
         let line = line.map(|line| line.to_string()).unwrap_or_default();
         Some(
             shape
-                .replace("{repository}", repository)
+                .replace("{repository}", repository.unwrap_or_default())
                 .replace("{commit}", self.options.commit.as_deref().unwrap_or("HEAD"))
                 .replace("{line}", &line)
                 .replace("{file}", &file.join("/")),

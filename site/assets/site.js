@@ -212,6 +212,8 @@
   });
   const ready = () => loading ??= Promise.all([load("search.js"), load("search-index.js")]).then(() => {
     engine = globalThis.NeurolakeSearch.load(globalThis.neurolakeIndex);
+    // The first query with a typo compiles most of the engine: better now than under a keystroke.
+    (globalThis.requestIdleCallback ?? setTimeout)(() => engine.query("wram up", 1));
   }).catch((error) => {
     loading = null;
     throw error;

@@ -68,6 +68,18 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What happened, and below it why.
+    fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str("\n  caused by: ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+
     /// What to do about it.
     fn hint(&self) -> Option<String> {
         Some(match self {
@@ -150,17 +162,12 @@ impl Talk {
     }
 
     fn failure(&self, failure: &Failure) {
-        let mut text = if self.colors {
-            format!("\x1b[1;31merror\x1b[0m: {failure}")
+        let error = if self.colors {
+            "\x1b[1;31merror\x1b[0m"
         } else {
-            format!("error: {failure}")
+            "error"
         };
-        let mut source = std::error::Error::source(failure);
-        while let Some(cause) = source {
-            text.push_str("\n  caused by: ");
-            text.push_str(&cause.to_string());
-            source = cause.source();
-        }
+        let mut text = format!("{error}: {}", failure.with_causes());
         if let Some(hint) = failure.hint() {
             text.push_str("\nhint: ");
             text.push_str(&hint);
@@ -191,14 +198,10 @@ impl Talk {
         let errors = count(Severity::Error);
         let warnings = count(Severity::Warning);
         if errors + warnings > 0 {
-            let plural = |number: usize, word: &str| match number {
-                0 => None,
-                1 => Some(format!("1 {word}")),
-                _ => Some(format!("{number} {word}s")),
-            };
-            let parts: Vec<String> = [plural(errors, "error"), plural(warnings, "warning")]
+            let parts: Vec<String> = [(errors, "error"), (warnings, "warning")]
                 .into_iter()
-                .flatten()
+                .filter(|(number, _)| *number > 0)
+                .map(|(number, word)| check::count(number, word))
                 .collect();
             let _ = writeln!(io::stderr(), "{}", parts.join(", "));
             if let Some(first) = findings.iter().find(|f| f.severity == Severity::Error) {

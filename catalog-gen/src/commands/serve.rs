@@ -231,14 +231,7 @@ fn concerns_cargo(changed: &Changed, reading: &Reading) -> bool {
 }
 
 fn chain(failure: &Failure) -> String {
-    let mut text = format!("error: {failure}");
-    let mut source = std::error::Error::source(failure);
-    while let Some(cause) = source {
-        text.push_str("\n  caused by: ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    format!("error: {}", failure.with_causes())
 }
 
 /// Requests on their way from connections to the threads that render.

@@ -94,10 +94,7 @@ impl<'a> Names<'a> {
         let entity = match *first {
             "crate" => Entity::Module(self.find(&self.modules[module].path[..1])?),
             "self" => Entity::Module(module),
-            "super" => {
-                let path = &self.modules[module].path;
-                Entity::Module(self.find(&path[..path.len() - 1])?)
-            }
+            "super" => self.parent(module)?,
             name => self
                 .lookup(module, name, depth)
                 .or_else(|| self.find(&[name.to_owned()]).map(Entity::Module))?,
@@ -113,8 +110,7 @@ impl<'a> Names<'a> {
                 return None;
             };
             entity = if *segment == "super" {
-                let path = &self.modules[module].path;
-                Entity::Module(self.find(&path[..path.len() - 1])?)
+                self.parent(module)?
             } else {
                 self.lookup(module, segment, depth + 1)?
             };
@@ -156,6 +152,12 @@ impl<'a> Names<'a> {
             }
         }
         None
+    }
+
+    /// The module around a module.
+    fn parent(&self, module: usize) -> Option<Entity> {
+        let (_, path) = self.modules[module].path.split_last()?;
+        self.find(path).map(Entity::Module)
     }
 
     fn find(&self, path: &[String]) -> Option<usize> {

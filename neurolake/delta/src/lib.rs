@@ -1,0 +1,14 @@
+//! Delta Lake tables: the only room that imports deltalake.
+//!
+//! It knows snapshots, their files and statistics. It refuses to plan a query.
+//!
+//! Read in this order: [`location`] (where a table lies), [`snapshots`] (one cached snapshot per
+//! table, shared by all sessions), [`error`].
+
+pub mod error;
+pub mod location;
+pub mod snapshots;
+
+pub use error::{Error, Result};
+pub use location::{At, Location};
+pub use snapshots::{Snapshot, Snapshots};

@@ -1,0 +1,256 @@
+//! The handle that everything hangs on: a catalog, its stores, and what is cached about them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use datafusion::catalog::TableProvider;
+use datafusion::dataframe::DataFrame;
+use datafusion::execution::SessionState;
+use datafusion::prelude::SessionContext;
+use neurolake_delta::{At, Snapshots};
+use neurolake_model::Catalog;
+use object_store::ObjectStore;
+
+use crate::catalog::Tables;
+use crate::error::Result;
+use crate::session;
+use crate::sources::function::FunctionTable;
+use crate::stores::Stores;
+
+/// A catalog with its data. Cloning is cheap and keeps the session; [`Lake::session`] makes a fresh
+/// one over the same caches.
+#[derive(Clone)]
+pub struct Lake {
+    pub(crate) scope: Scope,
+    pub(crate) context: SessionContext,
+}
+
+/// What a table needs to open itself for one session.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    pub(crate) shared: Arc<Shared>,
+    /// Tables that the session has opened: each statement sees one version of a table, however
+    /// often views and functions come back to it.
+    pub(crate) pins: Arc<Pins>,
+}
+
+impl Scope {
+    /// A handle for code that runs inside of the session, such as the body of a function table.
+    pub(crate) fn lake(&self) -> Lake {
+        Lake {
+            context: session::context(self),
+            scope: self.clone(),
+        }
+    }
+
+    /// The table of this name, as the session sees it.
+    pub(crate) async fn provider(
+        &self,
+        database: &str,
+        table: &str,
+        at: Option<&At>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let key = (database.to_owned(), table.to_owned(), at.copied());
+        if let Some(pinned) = self.pins.lock().get(&key) {
+            return Ok(Arc::clone(pinned));
+        }
+        let source = self.shared.tables.find(database, table)?;
+        let provider = source.provider(self, at).await?;
+        Ok(Arc::clone(self.pins.lock().entry(key).or_insert(provider)))
+    }
+}
+
+/// Tables by name and version.
+#[derive(Default)]
+pub(crate) struct Pins(Mutex<HashMap<PinKey, Arc<dyn TableProvider>>>);
+
+type PinKey = (String, String, Option<At>);
+
+impl Pins {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PinKey, Arc<dyn TableProvider>>> {
+        // Nothing can panic while the map is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What all sessions share.
+pub(crate) struct Shared {
+    pub(crate) catalog: Catalog,
+    pub(crate) stores: Stores,
+    pub(crate) limits: Limits,
+    pub(crate) tables: Tables,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) wrap_store: Option<WrapStore>,
+    /// Functions, optimizer rules and settings that every session starts from.
+    pub(crate) template: SessionState,
+}
+
+/// Wraps each object store that is opened, for instance to count bytes.
+pub type WrapStore = Arc<dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync>;
+
+/// What one query may use.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Memory for joins, sorts and aggregates of all queries together. Too small refuses queries,
+    /// too large lets one query push everything else out.
+    pub memory_bytes: usize,
+    /// How long one query may run.
+    pub deadline: Option<Duration>,
+    /// Rows of one answer.
+    pub max_rows: Option<usize>,
+    /// Partitions that a query is split in; one per core is best.
+    pub parallelism: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 2 << 30,
+            deadline: Some(Duration::from_secs(300)),
+            max_rows: None,
+            parallelism: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        }
+    }
+}
+
+/// Puts a [`Lake`] together.
+pub struct LakeBuilder {
+    catalog: Catalog,
+    stores: Stores,
+    limits: Limits,
+    functions: BTreeMap<(String, String), Arc<dyn FunctionTable>>,
+    wrap_store: Option<WrapStore>,
+}
+
+impl LakeBuilder {
+    /// Where data lies.
+    #[must_use]
+    pub fn stores(mut self, stores: Stores) -> Self {
+        self.stores = stores;
+        self
+    }
+
+    /// What queries may use.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// The code of a function table that the catalog declares.
+    #[must_use]
+    pub fn function(
+        mut self,
+        database: impl Into<String>,
+        table: impl Into<String>,
+        function: Arc<dyn FunctionTable>,
+    ) -> Self {
+        self.functions
+            .insert((database.into(), table.into()), function);
+        self
+    }
+
+    /// Wraps each object store that is opened, for instance to count bytes.
+    #[must_use]
+    pub fn wrap_stores(mut self, wrap: WrapStore) -> Self {
+        self.wrap_store = Some(wrap);
+        self
+    }
+
+    /// The lake. No table is opened yet, nothing is connected to.
+    ///
+    /// # Errors
+    /// The memory limit can't be set up.
+    pub fn build(self) -> Result<Lake> {
+        let template = session::template(&self.limits)?;
+        let shared = Arc::new(Shared {
+            tables: Tables::new(&self.catalog, self.functions),
+            catalog: self.catalog,
+            stores: self.stores,
+            limits: self.limits,
+            snapshots: Snapshots::default(),
+            wrap_store: self.wrap_store,
+            template,
+        });
+        Ok(Lake::over(shared))
+    }
+}
+
+impl Lake {
+    /// A lake over this catalog.
+    pub fn builder(catalog: Catalog) -> LakeBuilder {
+        LakeBuilder {
+            catalog,
+            stores: Stores::default(),
+            limits: Limits::default(),
+            functions: BTreeMap::new(),
+            wrap_store: None,
+        }
+    }
+
+    fn over(shared: Arc<Shared>) -> Self {
+        let pins = Arc::default();
+        Scope { shared, pins }.lake()
+    }
+
+    /// A fresh session: settings of other sessions don't reach it.
+    #[must_use]
+    pub fn session(&self) -> Self {
+        Self::over(Arc::clone(&self.scope.shared))
+    }
+
+    /// What is declared.
+    pub fn catalog(&self) -> &Catalog {
+        &self.scope.shared.catalog
+    }
+
+    /// Where data lies.
+    pub fn stores(&self) -> &Stores {
+        &self.scope.shared.stores
+    }
+
+    /// DataFusion's session.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// A table as a lazy frame.
+    ///
+    /// # Errors
+    /// There is no such table, or it can't be opened.
+    pub async fn table(&self, database: &str, table: &str) -> Result<DataFrame> {
+        let provider = self.provider(database, table, None).await?;
+        let reference =
+            datafusion::common::TableReference::full(self.catalog().name.as_str(), database, table);
+        let plan = datafusion::logical_expr::LogicalPlanBuilder::scan(
+            reference,
+            datafusion::datasource::provider_as_source(provider),
+            None,
+        )?
+        .build()?;
+        Ok(DataFrame::new(self.context.state(), plan))
+    }
+
+    /// A table as DataFusion sees it, now or at an earlier time.
+    ///
+    /// # Errors
+    /// There is no such table or version, or it can't be opened.
+    pub async fn provider(
+        &self,
+        database: &str,
+        table: &str,
+        at: Option<&At>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        self.scope.provider(database, table, at).await
+    }
+}
+
+impl fmt::Debug for Lake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lake")
+            .field("catalog", &self.scope.shared.catalog.name)
+            .finish_non_exhaustive()
+    }
+}

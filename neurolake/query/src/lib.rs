@@ -1,0 +1,29 @@
+//! Every source as a DataFusion table, and read-only sessions over the catalog.
+//!
+//! This room knows how to plan and run a query. It refuses to know headers, sockets, environment
+//! variables and files of settings: doors hand it a [`Request`], programs hand it [`Stores`].
+//!
+//! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
+//! lies), [`catalog`] (names to tables, lazily), `sources` (one file per kind of table),
+//! [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
+//! request to a stream of record batches), [`error`].
+
+pub mod catalog;
+pub mod error;
+pub mod lake;
+pub mod policy;
+pub mod schema;
+pub mod session;
+mod sources;
+pub mod stores;
+pub mod suggest;
+pub mod types;
+
+pub use error::{Error, Kind, Result};
+pub use lake::{Lake, LakeBuilder, Limits};
+pub use session::{Answer, Request};
+pub use sources::function::{Arguments, FunctionTable};
+pub use stores::{ObjectStoreSettings, PostgresSettings, SheetsSettings, Store, Stores};
+
+/// The engine itself, for bodies of function tables.
+pub use datafusion;

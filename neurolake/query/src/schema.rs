@@ -1,0 +1,1 @@
+//! The declared schema against the stored one.

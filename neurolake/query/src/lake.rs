@@ -17,6 +17,7 @@ use crate::catalog::Tables;
 use crate::error::Result;
 use crate::session;
 use crate::sources::function::FunctionTable;
+use crate::sources::objects::Buckets;
 use crate::stores::Stores;
 
 /// A catalog with its data. Cloning is cheap and keeps the session; [`Lake::session`] makes a fresh
@@ -83,6 +84,7 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     pub(crate) snapshots: Snapshots,
     pub(crate) wrap_store: Option<WrapStore>,
+    pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
     pub(crate) template: SessionState,
 }
@@ -172,6 +174,7 @@ impl LakeBuilder {
             limits: self.limits,
             snapshots: Snapshots::default(),
             wrap_store: self.wrap_store,
+            buckets: Buckets::default(),
             template,
         });
         Ok(Lake::over(shared))

@@ -380,6 +380,23 @@ fn plain(stored: &DataType) -> &DataType {
     }
 }
 
+/// The type without the encodings that a writer chose, at every depth.
+pub(crate) fn decoded(stored: &DataType) -> DataType {
+    use DataType as T;
+    let field = |field: &Arc<Field>| {
+        let decoded = decoded(field.data_type());
+        Arc::new(Field::new(field.name(), decoded, field.is_nullable()))
+    };
+    match plain(stored) {
+        T::LargeUtf8 | T::Utf8View => T::Utf8,
+        T::LargeBinary | T::BinaryView | T::FixedSizeBinary(_) => T::Binary,
+        T::LargeList(item) | T::FixedSizeList(item, _) | T::List(item) => T::List(field(item)),
+        T::Struct(fields) => T::Struct(fields.iter().map(field).collect()),
+        T::Map(entries, sorted) => T::Map(field(entries), *sorted),
+        other => other.clone(),
+    }
+}
+
 /// An Arrow type in the catalog's words, as exact as a reader needs to see the difference.
 pub fn words(data_type: &DataType) -> String {
     use DataType as T;

@@ -9,6 +9,7 @@ use neurolake_model as model;
 
 use crate::error::Result;
 use crate::lake::Scope;
+use crate::schema::Difference;
 
 pub(crate) mod copy;
 pub(crate) mod delta;
@@ -25,6 +26,25 @@ pub(crate) mod view;
 pub(crate) trait Source: Send + Sync {
     /// The table as it is now, or was at an earlier time, for one session.
     async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>>;
+
+    /// What a checkup of the table finds. A kind whose served columns hide the stored ones says
+    /// more than this does.
+    async fn inspect(&self, scope: &Scope) -> Result<Inspection> {
+        self.provider(scope, None).await?;
+        Ok(Inspection::default())
+    }
+}
+
+/// What a checkup of a table finds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inspection {
+    /// Of a Delta table.
+    pub(crate) version: Option<u64>,
+    pub(crate) rows: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) files: Option<u64>,
+    /// Declared against stored.
+    pub(crate) differences: Vec<Difference>,
 }
 
 /// What a kind of table gets to know about its declaration.

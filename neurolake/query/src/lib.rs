@@ -6,9 +6,10 @@
 //! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
 //! lies), [`catalog`] (names to tables, lazily), `sources` (one file per kind of table),
 //! [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
-//! request to a stream of record batches), [`error`].
+//! request to a stream of record batches), [`doctor`] (what is wrong with a lake), [`error`].
 
 pub mod catalog;
+pub mod doctor;
 pub mod error;
 pub mod lake;
 pub mod policy;

@@ -2,14 +2,48 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
+use neurolake_delta::At;
 use object_store::ObjectStoreExt;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
-use crate::sources::parquet::Folder;
-use crate::sources::{Declared, objects};
+use crate::sources::parquet::{Folder, no_versions};
+use crate::sources::{Declared, Inspection, Source, objects};
 use crate::stores::{DEFAULT, Store};
+
+/// A table whose store may be a folder of copies.
+pub(crate) struct OrCopy {
+    declared: Declared,
+    real: Arc<dyn Source>,
+}
+
+impl OrCopy {
+    pub(crate) fn new(declared: Declared, real: Arc<dyn Source>) -> Arc<dyn Source> {
+        Arc::new(Self { declared, real })
+    }
+}
+
+#[async_trait]
+impl Source for OrCopy {
+    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
+        let Some(copy) = provider(scope, &self.declared).await? else {
+            return self.real.provider(scope, at).await;
+        };
+        if at.is_some() {
+            return Err(no_versions(&name(&self.declared), "a copy"));
+        }
+        Ok(copy)
+    }
+
+    async fn inspect(&self, scope: &Scope) -> Result<Inspection> {
+        match copy(scope, &self.declared).await? {
+            Some(copy) => copy.inspect_all().await,
+            None => self.real.inspect(scope).await,
+        }
+    }
+}
 
 /// The copy of a table whose store is a folder of copies; `None` for every other store. The
 /// store decides, not the declaration: the same table is read from its database elsewhere.
@@ -17,11 +51,23 @@ pub(crate) async fn provider(
     scope: &Scope,
     declared: &Declared,
 ) -> Result<Option<Arc<dyn TableProvider>>> {
+    let Some(copy) = copy(scope, declared).await? else {
+        return Ok(None);
+    };
+    copy.check().await?;
+    Ok(Some(Arc::new(copy)))
+}
+
+fn name(declared: &Declared) -> String {
+    format!("{}.{}", declared.database, declared.table.name)
+}
+
+async fn copy(scope: &Scope, declared: &Declared) -> Result<Option<Folder>> {
     let store = declared.table.store.as_deref().unwrap_or(DEFAULT);
     let Some(Store::Copies { folder }) = scope.shared.stores.get(store) else {
         return Ok(None);
     };
-    let name = format!("{}.{}", declared.database, declared.table.name);
+    let name = name(declared);
     if declared.table.columns.is_empty() {
         return Err(broken(format!("{name} declares no columns, so that a copy can't be checked"))
             .with_hint("declare its columns"));
@@ -37,9 +83,7 @@ pub(crate) async fn provider(
         }
         error => opened.explain(&error),
     })?;
-    let copy = Folder::single(opened, meta, &declared.table);
-    copy.check().await?;
-    Ok(Some(Arc::new(copy)))
+    Ok(Some(Folder::single(opened, meta, &declared.table)))
 }
 
 fn broken(message: String) -> Error {

@@ -152,10 +152,7 @@ impl Source for Parquet {
     }
 
     async fn inspect(&self, scope: &Scope) -> Result<Inspection> {
-        let folder = self.folder(scope).await?;
-        let everything = [vec![folder.opened.path.clone()]];
-        let files = self.cache.list(&folder.opened, &everything).await?;
-        folder.inspect(&files).await
+        self.folder(scope).await?.inspect_all().await
     }
 }
 
@@ -360,7 +357,9 @@ impl Folder {
         let partition_fields: Vec<FieldRef> = partition_fields
             .map(|(name, data_type)| Arc::new(Field::new(name, data_type.clone(), true)))
             .collect();
-        let table_schema = TableSchema::new(Arc::clone(file_schema), partition_fields);
+        let table_schema = TableSchema::builder(Arc::clone(file_schema))
+            .with_table_partition_cols(partition_fields)
+            .build();
         let scanned = table_schema.table_schema();
         let declared = table.columns.iter();
         let declared: Vec<_> = declared
@@ -555,6 +554,18 @@ impl Folder {
             config = config.with_expr_adapter(Some(Arc::new(Renames { names })));
         }
         Ok(DataSourceExec::from_data_source(config.build()))
+    }
+
+    /// What a checkup finds.
+    pub(crate) async fn inspect_all(&self) -> Result<Inspection> {
+        match &self.files {
+            Files::One(meta, _) => self.inspect(std::slice::from_ref(meta.as_ref())).await,
+            Files::Listed(cache) => {
+                let everything = [vec![self.opened.path.clone()]];
+                let files = cache.list(&self.opened, &everything).await?;
+                self.inspect(&files).await
+            }
+        }
     }
 
     /// Everything that differs from the declaration, over all files.

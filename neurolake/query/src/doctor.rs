@@ -183,14 +183,19 @@ impl Lake {
         let without = configured
             .filter(|name| !buckets.iter().any(|(store, _)| store == *name))
             .map(|name| (name.clone(), None));
-        let buckets = buckets.iter().cloned().map(|(store, uri)| (store, Some(uri)));
+        let buckets = buckets
+            .iter()
+            .cloned()
+            .map(|(store, uri)| (store, Some(uri)));
         let deadline = checkup.deadline;
-        let mut reports: Vec<StoreReport> = stream::iter(buckets.chain(without).collect::<Vec<_>>())
-            .map(|(store, uri)| self.check_store(store, uri, deadline))
-            .buffer_unordered(checkup.concurrency.max(1))
-            .collect()
-            .await;
-        reports.sort_by(|left, right| (&left.store, &left.bucket).cmp(&(&right.store, &right.bucket)));
+        let mut reports: Vec<StoreReport> =
+            stream::iter(buckets.chain(without).collect::<Vec<_>>())
+                .map(|(store, uri)| self.check_store(store, uri, deadline))
+                .buffer_unordered(checkup.concurrency.max(1))
+                .collect()
+                .await;
+        reports
+            .sort_by(|left, right| (&left.store, &left.bucket).cmp(&(&right.store, &right.bucket)));
         reports
     }
 
@@ -254,7 +259,9 @@ impl Lake {
                     "the folder `{}` of the store `{store}` doesn't exist",
                     folder.display()
                 ))
-                .with_hint(format!("correct `copies` of `[stores.{store}]`, or make the folder")),
+                .with_hint(format!(
+                    "correct `copies` of `[stores.{store}]`, or make the folder"
+                )),
             ),
             _ => StoreOutcome::NotAsked,
         }
@@ -343,13 +350,20 @@ async fn fight(opened: &Opened, folder: &Path, store: &str, bucket: &str) -> Res
 async fn one_winner(opened: &Opened, path: Path) -> Result<usize> {
     let attempts = (0..CREATORS).map(|creator| create(opened, &path, creator));
     let mut winners = Vec::new();
-    for (creator, won) in futures::future::join_all(attempts).await.into_iter().enumerate() {
+    for (creator, won) in futures::future::join_all(attempts)
+        .await
+        .into_iter()
+        .enumerate()
+    {
         if won? {
             winners.push(creator);
         }
     }
     let stored = opened.store.get(&path).await;
-    let stored = stored.map_err(|error| opened.explain(&error))?.bytes().await;
+    let stored = stored
+        .map_err(|error| opened.explain(&error))?
+        .bytes()
+        .await;
     let stored = stored.map_err(|error| opened.explain(&error))?;
     match winners.as_slice() {
         [winner] if stored != content(*winner).as_bytes() => Ok(0),
@@ -367,9 +381,9 @@ async fn create(opened: &Opened, path: &Path, creator: usize) -> Result<bool> {
     let options = PutOptions::from(PutMode::Create);
     match opened.store.put_opts(path, payload, options).await {
         Ok(_) => Ok(true),
-        Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-            Ok(false)
-        }
+        Err(
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+        ) => Ok(false),
         Err(error) => Err(opened.explain(&error)),
     }
 }

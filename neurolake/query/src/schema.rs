@@ -69,10 +69,16 @@ impl fmt::Display for Difference {
         let stored = self.stored.as_deref().unwrap_or("?");
         match (self.what, self.judgement) {
             (What::Missing, Judgement::Breaking) => {
-                write!(f, "`{column}`: declared {declared} and required, not stored")
+                write!(
+                    f,
+                    "`{column}`: declared {declared} and required, not stored"
+                )
             }
             (What::Missing, Judgement::Note) => {
-                write!(f, "`{column}`: declared {declared}, not stored, reads as null")
+                write!(
+                    f,
+                    "`{column}`: declared {declared}, not stored, reads as null"
+                )
             }
             (What::Extra, _) => write!(f, "`{column}`: stored {stored}, not declared"),
             (What::Type, _) => write!(f, "`{column}`: declared {declared}, stored {stored}"),
@@ -322,10 +328,7 @@ fn fit(declared: &DataType, stored: &DataType) -> Fit {
         }
         (declared, stored) if declared.is_integer() && stored.is_integer() => {
             let (to, from) = (bits(declared), bits(stored));
-            let fits = match (
-                declared.is_signed_integer(),
-                stored.is_signed_integer(),
-            ) {
+            let fits = match (declared.is_signed_integer(), stored.is_signed_integer()) {
                 (true, false) => from < to,
                 (false, true) => false,
                 _ => from <= to,
@@ -454,9 +457,8 @@ pub fn served(declared: &[Column]) -> SchemaRef {
 
 /// The same type, with nulls allowed at every depth but in the keys of maps.
 pub(crate) fn relax(data_type: &DataType) -> DataType {
-    let nullable = |field: &Arc<Field>| {
-        Arc::new(Field::new(field.name(), relax(field.data_type()), true))
-    };
+    let nullable =
+        |field: &Arc<Field>| Arc::new(Field::new(field.name(), relax(field.data_type()), true));
     match data_type {
         DataType::List(item) => DataType::List(nullable(item)),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(nullable).collect()),

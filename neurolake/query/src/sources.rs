@@ -62,9 +62,10 @@ pub(crate) fn source(
     match &declared.table.source {
         model::Source::Delta { .. } => Arc::new(delta::Delta::new(declared)),
         model::Source::Parquet { .. } => Arc::new(parquet::Parquet::new(declared)),
-        model::Source::Postgres { .. } => {
-            copy::OrCopy::new(declared.clone(), Arc::new(postgres::Postgres::new(declared)))
-        }
+        model::Source::Postgres { .. } => copy::OrCopy::new(
+            declared.clone(),
+            Arc::new(postgres::Postgres::new(declared)),
+        ),
         model::Source::Sheet { .. } => {
             copy::OrCopy::new(declared.clone(), Arc::new(sheet::Sheet::new(declared)))
         }

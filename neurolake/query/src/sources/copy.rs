@@ -69,8 +69,10 @@ async fn copy(scope: &Scope, declared: &Declared) -> Result<Option<Folder>> {
     };
     let name = name(declared);
     if declared.table.columns.is_empty() {
-        return Err(broken(format!("{name} declares no columns, so that a copy can't be checked"))
-            .with_hint("declare its columns"));
+        return Err(broken(format!(
+            "{name} declares no columns, so that a copy can't be checked"
+        ))
+        .with_hint("declare its columns"));
     }
     let opened = objects::open_folder(&scope.shared, store, folder)?;
     let path = opened.path.clone().join(format!("{name}.parquet"));

@@ -268,24 +268,22 @@ fn remote(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<d
         "az" | "azure" | "abfs" | "abfss" => clouds::azure(name, settings, url),
         #[cfg(feature = "gcs")]
         "gs" => clouds::google(name, settings, url),
-        other => Err(
-            broken(format!("addresses that begin with `{other}://` can't be read")).with_hint(
-                match other {
-                    "az" | "azure" | "abfs" | "abfss" => {
-                        "build with the feature `azure` of `neurolake-query`"
-                    }
-                    "gs" => "build with the feature `gcs` of `neurolake-query`",
-                    _ => "use `s3://`, `file://` or an absolute path",
-                },
-            ),
-        ),
+        other => Err(broken(format!(
+            "addresses that begin with `{other}://` can't be read"
+        ))
+        .with_hint(match other {
+            "az" | "azure" | "abfs" | "abfss" => {
+                "build with the feature `azure` of `neurolake-query`"
+            }
+            "gs" => "build with the feature `gcs` of `neurolake-query`",
+            _ => "use `s3://`, `file://` or an absolute path",
+        })),
     }
 }
 
 fn amazon(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<dyn ObjectStore>> {
     let bucket = url.host_str().unwrap_or_default();
     let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(bucket)
         .with_client_options(client())
         .with_retry(retry());
     for (key, value) in all(settings, "aws_") {
@@ -296,7 +294,9 @@ fn amazon(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<d
             Err(_) => return Err(unknown_setting(name, &key.name, "an S3 store")),
         }
     }
+    // Last: the declaration names the bucket, whatever `AWS_BUCKET` says.
     let store = builder
+        .with_bucket_name(bucket)
         .build()
         .map_err(|error| cannot_open(name, url, settings, &error))?;
     Ok(Arc::new(store))
@@ -436,7 +436,11 @@ fn cannot_open(
 
 /// Values that must not be shown. Of the surroundings not all: `AWS_REGION` is no secret.
 fn secrets(settings: &ObjectStoreSettings) -> impl Iterator<Item = &secrecy::SecretString> {
-    let secret = |key: &String| ["KEY", "SECRET", "TOKEN"].iter().any(|word| key.contains(word));
+    let secret = |key: &String| {
+        ["KEY", "SECRET", "TOKEN"]
+            .iter()
+            .any(|word| key.contains(word))
+    };
     let ambient = settings.ambient.iter();
     let ambient = ambient.filter_map(move |(key, value)| secret(key).then_some(value));
     settings.secrets.values().chain(ambient)
@@ -476,7 +480,9 @@ impl Bucket {
             Trouble::Unreachable => {
                 format!("check `endpoint` of `[stores.{store}]` and that the server is up")
             }
-            Trouble::Other => format!("run `neurolake doctor`; the settings are `[stores.{store}]`"),
+            Trouble::Other => {
+                format!("run `neurolake doctor`; the settings are `[stores.{store}]`")
+            }
         };
         broken(message).with_hint(hint).with_source(cause)
     }

@@ -115,13 +115,22 @@ impl Parquet {
 
     /// The columns of all files together.
     async fn infer(&self, opened: &Opened, layout: &Layout) -> Result<SchemaRef> {
-        let files = self.cache.list(opened, &[vec![opened.path.clone()]]).await?;
+        let files = self
+            .cache
+            .list(opened, &[vec![opened.path.clone()]])
+            .await?;
         if files.is_empty() {
             return Err(Error::new(
                 Kind::Broken,
-                format!("there is no Parquet file in `{}` of {}", opened.url, self.name()),
+                format!(
+                    "there is no Parquet file in `{}` of {}",
+                    opened.url,
+                    self.name()
+                ),
             )
-            .with_hint("check the address; with declared columns an empty folder is an empty table"));
+            .with_hint(
+                "check the address; with declared columns an empty folder is an empty table",
+            ));
         }
         if let Some((known, inferred)) = &*lock(&self.cache.inferred)
             && *known == files
@@ -196,7 +205,10 @@ fn union(schemas: &[(String, Schema)], layout: &Layout) -> Result<SchemaRef> {
                 continue;
             }
             let relaxed = schema::relax(&schema::decoded(field.data_type()));
-            match fields.iter().find(|(known, _)| known.name() == field.name()) {
+            match fields
+                .iter()
+                .find(|(known, _)| known.name() == field.name())
+            {
                 None => fields.push((Field::new(field.name(), relaxed, true), address)),
                 Some((known, _)) if *known.data_type() == relaxed => {}
                 Some((known, first)) => {
@@ -367,7 +379,9 @@ impl Folder {
             .collect();
         let rest = (0..scanned.fields().len()).filter(|index| !declared.contains(index));
         let order: Vec<_> = declared.iter().copied().chain(rest).collect();
-        let schema = order.iter().map(|index| Arc::clone(&scanned.fields()[*index]));
+        let schema = order
+            .iter()
+            .map(|index| Arc::clone(&scanned.fields()[*index]));
         Self {
             schema: Arc::new(Schema::new(schema.collect::<Vec<_>>())),
             opened,
@@ -402,7 +416,10 @@ impl Folder {
         let cache = match &self.files {
             Files::One(meta, _) => {
                 let meta = meta.as_ref().clone();
-                return Ok(vec![Found { meta, values: Vec::new() }]);
+                return Ok(vec![Found {
+                    meta,
+                    values: Vec::new(),
+                }]);
             }
             Files::Listed(cache) => cache,
         };
@@ -469,7 +486,11 @@ impl Folder {
     ) -> Result<Vec<PartitionedFile>> {
         let wanted = limit.unwrap_or(usize::MAX);
         // A limit is mostly reached by the first file: the others' footers are not read ahead.
-        let mut ahead = if limit.is_some() { 1 } else { CONCURRENT_REQUESTS };
+        let mut ahead = if limit.is_some() {
+            1
+        } else {
+            CONCURRENT_REQUESTS
+        };
         let mut files = Vec::with_capacity(found.len());
         let mut rows = 0_usize;
         let mut rest = found.into_iter();
@@ -489,8 +510,8 @@ impl Folder {
             for (file, facts) in described {
                 rows = rows.saturating_add(facts.rows);
                 let statistics = facts.statistics(file.meta.size, &file.values);
-                let mut partitioned = PartitionedFile::new_from_meta(file.meta)
-                    .with_partition_values(file.values);
+                let mut partitioned =
+                    PartitionedFile::new_from_meta(file.meta).with_partition_values(file.values);
                 partitioned.statistics = Some(Arc::new(statistics));
                 files.push(partitioned);
             }
@@ -540,9 +561,10 @@ impl Folder {
             statistics
         };
         let groups = FileGroup::new(files).split_files(partitions.max(1));
-        let names = self.columns.iter().filter_map(|column| {
-            Some((column.name.clone(), column.renamed_from.clone()?))
-        });
+        let names = self
+            .columns
+            .iter()
+            .filter_map(|column| Some((column.name.clone(), column.renamed_from.clone()?)));
         let names: Vec<_> = names.collect();
         let url = self.opened.object_store_url.clone();
         let mut config = FileScanConfigBuilder::new(url, Arc::new(self.parquet_source()))
@@ -596,7 +618,9 @@ impl Folder {
                 }
             }
         }
-        inspection.differences.sort_by_key(|difference| difference.judgement);
+        inspection
+            .differences
+            .sort_by_key(|difference| difference.judgement);
         inspection.rows = Some(rows);
         Ok(inspection)
     }

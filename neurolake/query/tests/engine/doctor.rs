@@ -20,7 +20,10 @@ fn batch(name: &str, array: ArrayRef) -> RecordBatch {
 async fn outcomes(lake: &Lake, checkup: &Checkup) -> Vec<(String, Outcome)> {
     let mut reports: Vec<_> = lake.doctor(checkup).collect().await;
     reports.sort_by(|left, right| left.table.cmp(&right.table));
-    reports.into_iter().map(|report| (report.table, report.outcome)).collect()
+    reports
+        .into_iter()
+        .map(|report| (report.table, report.outcome))
+        .collect()
 }
 
 #[tokio::test]
@@ -48,7 +51,10 @@ async fn each_table_gets_its_own_report() {
     let lake = Counter::default().lake(catalog(&tables), local(root.path()));
     let outcomes = outcomes(&lake, &Checkup::default()).await;
     let names: Vec<_> = outcomes.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["corrupt", "drifted", "elsewhere", "empty", "good", "view"]);
+    assert_eq!(
+        names,
+        ["corrupt", "drifted", "elsewhere", "empty", "good", "view"]
+    );
     for (name, outcome) in outcomes {
         match (name.as_str(), outcome) {
             ("good", Outcome::Ok(health)) => {
@@ -91,11 +97,16 @@ async fn a_table_that_hangs_holds_up_no_other() {
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let mut settings = neurolake_query::ObjectStoreSettings::default();
     settings.options.insert("endpoint".into(), endpoint);
-    settings.options.insert("skip_signature".into(), "true".into());
+    settings
+        .options
+        .insert("skip_signature".into(), "true".into());
     let good = local(root.path()).by_name.remove("default").unwrap();
     let lake = Counter::default().lake(
         catalog(&tables),
-        stores([("default", good), ("hanging", neurolake_query::Store::Objects(settings))]),
+        stores([
+            ("default", good),
+            ("hanging", neurolake_query::Store::Objects(settings)),
+        ]),
     );
     let checkup = Checkup {
         deadline: Duration::from_millis(1500),
@@ -105,7 +116,12 @@ async fn a_table_that_hangs_holds_up_no_other() {
         match outcome {
             Outcome::Ok(_) => assert_eq!(name, "good"),
             Outcome::Broken(error) => {
-                assert_eq!(error.kind, Kind::Timeout, "{name}: {}", files::whole(&error));
+                assert_eq!(
+                    error.kind,
+                    Kind::Timeout,
+                    "{name}: {}",
+                    files::whole(&error)
+                );
             }
             Outcome::Differs(differences) => panic!("{name}: {differences:?}"),
         }
@@ -123,7 +139,10 @@ async fn a_checkup_of_some_tables_leaves_the_others() {
     ];
     let lake = Counter::default().lake(catalog(&tables), local(root.path()));
     let checkup = Checkup {
-        tables: Some(vec![("db".into(), "two".into()), ("db".into(), "twoo".into())]),
+        tables: Some(vec![
+            ("db".into(), "two".into()),
+            ("db".into(), "twoo".into()),
+        ]),
         ..Checkup::default()
     };
     let outcomes = outcomes(&lake, &checkup).await;

@@ -66,7 +66,9 @@ pub(crate) fn local(root: &FilePath) -> Stores {
 }
 
 pub(crate) fn stores<const N: usize>(stores: [(&str, Store); N]) -> Stores {
-    let by_name = stores.into_iter().map(|(name, store)| (name.to_owned(), store));
+    let by_name = stores
+        .into_iter()
+        .map(|(name, store)| (name.to_owned(), store));
     Stores {
         by_name: by_name.collect(),
     }
@@ -97,9 +99,15 @@ pub(crate) async fn rows(lake: &Lake, sql: &str) -> std::result::Result<Vec<Reco
 
 /// The rows as text, sorted.
 pub(crate) async fn text(lake: &Lake, sql: &str) -> String {
-    let batches = rows(lake, sql).await.unwrap_or_else(|error| panic!("{}", whole(&error)));
+    let batches = rows(lake, sql)
+        .await
+        .unwrap_or_else(|error| panic!("{}", whole(&error)));
     let text = pretty_format_batches(&batches).unwrap().to_string();
-    let mut lines: Vec<_> = text.lines().skip(3).filter(|line| line.starts_with('|')).collect();
+    let mut lines: Vec<_> = text
+        .lines()
+        .skip(3)
+        .filter(|line| line.starts_with('|'))
+        .collect();
     lines.sort_unstable();
     let cells = lines.iter().map(|line| {
         let cells = line.trim_matches('|').split('|').map(str::trim);
@@ -110,14 +118,20 @@ pub(crate) async fn text(lake: &Lake, sql: &str) -> String {
 
 pub(crate) async fn error(lake: &Lake, sql: &str) -> Error {
     match rows(lake, sql).await {
-        Ok(batches) => panic!("{}", pretty_format_batches(&batches).unwrap()),
+        Ok(batches) => panic!(
+            "{sql} answers\n{}",
+            pretty_format_batches(&batches).unwrap()
+        ),
         Err(error) => error,
     }
 }
 
 /// Everything that an error shows to anybody.
 pub(crate) fn whole(error: &Error) -> String {
-    let mut text = format!("{error}\n{}\n{error:?}", error.hint.as_deref().unwrap_or(""));
+    let mut text = format!(
+        "{error}\n{}\n{error:?}",
+        error.hint.as_deref().unwrap_or("")
+    );
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {
         text.push_str(&format!("\n{cause}\n{cause:?}"));
@@ -265,7 +279,9 @@ impl ObjectStore for Careless {
         payload: PutPayload,
         _: PutOptions,
     ) -> Result<PutResult> {
-        self.0.put_opts(location, payload, PutOptions::default()).await
+        self.0
+            .put_opts(location, payload, PutOptions::default())
+            .await
     }
 
     async fn put_multipart_opts(

@@ -10,7 +10,9 @@ fn declared(columns: &Value) -> Vec<Column> {
 }
 
 fn stored(fields: Vec<(&str, DataType)>) -> Schema {
-    let fields = fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true));
+    let fields = fields
+        .into_iter()
+        .map(|(name, data_type)| Field::new(name, data_type, true));
     Schema::new(fields.collect::<Vec<_>>())
 }
 
@@ -19,7 +21,9 @@ fn judge(declared_as: Value, stored_as: DataType) -> Option<(What, Judgement)> {
     let columns = declared(&json!([{"name": "a", "type": declared_as, "nullable": true}]));
     let differences = check(&columns, &stored(vec![("a", stored_as)]));
     assert!(differences.len() <= 1, "{differences:?}");
-    differences.first().map(|difference| (difference.what, difference.judgement))
+    differences
+        .first()
+        .map(|difference| (difference.what, difference.judgement))
 }
 
 #[test]
@@ -46,23 +50,47 @@ fn a_type_is_widened_only_where_every_value_fits() {
         (json!("string"), T::Binary, lossy),
         (json!("string"), T::LargeUtf8, None),
         (json!("string"), T::Utf8View, None),
-        (json!("string"), T::Dictionary(Box::new(T::Int8), Box::new(T::Utf8)), None),
+        (
+            json!("string"),
+            T::Dictionary(Box::new(T::Int8), Box::new(T::Utf8)),
+            None,
+        ),
         (json!("binary"), T::LargeBinary, None),
         (json!("bool"), T::Int8, lossy),
         (json!("date"), T::Date32, None),
         (json!("date"), micros(), lossy),
         (json!("timestamp"), micros(), None),
-        (json!("timestamp"), T::Timestamp(TimeUnit::Millisecond, Some("UTC".into())), widened),
-        (json!("timestamp"), T::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), lossy),
-        (json!("timestamp"), T::Timestamp(TimeUnit::Microsecond, None), Some((What::TimeZone, Judgement::Note))),
+        (
+            json!("timestamp"),
+            T::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            widened,
+        ),
+        (
+            json!("timestamp"),
+            T::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())),
+            lossy,
+        ),
+        (
+            json!("timestamp"),
+            T::Timestamp(TimeUnit::Microsecond, None),
+            Some((What::TimeZone, Judgement::Note)),
+        ),
         (decimal(10, 2), T::Decimal128(10, 2), None),
         (decimal(12, 2), T::Decimal128(10, 1), widened),
         (decimal(10, 2), T::Decimal128(10, 3), lossy),
         (decimal(10, 2), T::Decimal128(12, 2), lossy),
         (decimal(12, 2), T::Int32, widened),
         (decimal(11, 2), T::Int32, lossy),
-        (json!({"list": {"item": "float32", "nullable": false}}), T::new_list(T::Float32, true), None),
-        (json!({"list": {"item": "float32", "nullable": false}}), T::new_large_list(T::Float64, true), lossy),
+        (
+            json!({"list": {"item": "float32", "nullable": false}}),
+            T::new_list(T::Float32, true),
+            None,
+        ),
+        (
+            json!({"list": {"item": "float32", "nullable": false}}),
+            T::new_large_list(T::Float64, true),
+            lossy,
+        ),
         (json!("int32"), T::Null, widened),
     ];
     for (declared_as, stored_as, expected) in cases {
@@ -90,7 +118,10 @@ fn the_report_lists_all_differences_breaking_ones_first() {
     ]);
     let schema = stored(vec![
         ("trial_id", DataType::Utf8),
-        ("started_at", DataType::Timestamp(TimeUnit::Nanosecond, None)),
+        (
+            "started_at",
+            DataType::Timestamp(TimeUnit::Nanosecond, None),
+        ),
         ("mass", DataType::Float64),
         ("at", DataType::Struct(at)),
         ("extra", DataType::Int64),

@@ -188,7 +188,10 @@ fn gather(
 }
 
 /// Statistics of the stored type as those of the served one.
-fn fitted(stored: &ColumnStatistics, to: &datafusion::arrow::datatypes::DataType) -> ColumnStatistics {
+fn fitted(
+    stored: &ColumnStatistics,
+    to: &datafusion::arrow::datatypes::DataType,
+) -> ColumnStatistics {
     let cast = |value: &Precision<ScalarValue>| value.cast_to(to).unwrap_or(Precision::Absent);
     ColumnStatistics {
         null_count: stored.null_count,

@@ -140,30 +140,32 @@ fn allowed_by_all(filters: &[Expr], column: &str) -> Option<Vec<ScalarValue>> {
 
 fn allowed_by(filter: &Expr, column: &str) -> Option<Vec<ScalarValue>> {
     match filter {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), op, right.as_ref()) {
-            (Expr::Column(name), Operator::Eq, Expr::Literal(value, _))
-            | (Expr::Literal(value, _), Operator::Eq, Expr::Column(name))
-                if name.name == column =>
-            {
-                Some(vec![value.clone()])
-            }
-            (left, Operator::And, right) => {
-                match (allowed_by(left, column), allowed_by(right, column)) {
-                    (Some(left), Some(right)) => Some(both(left, &right)),
-                    (one, other) => one.or(other),
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            match (left.as_ref(), op, right.as_ref()) {
+                (Expr::Column(name), Operator::Eq, Expr::Literal(value, _))
+                | (Expr::Literal(value, _), Operator::Eq, Expr::Column(name))
+                    if name.name == column =>
+                {
+                    Some(vec![value.clone()])
                 }
-            }
-            (left, Operator::Or, right) => {
-                let mut values = allowed_by(left, column)?;
-                for value in allowed_by(right, column)? {
-                    if !values.contains(&value) {
-                        values.push(value);
+                (left, Operator::And, right) => {
+                    match (allowed_by(left, column), allowed_by(right, column)) {
+                        (Some(left), Some(right)) => Some(both(left, &right)),
+                        (one, other) => one.or(other),
                     }
                 }
-                Some(values)
+                (left, Operator::Or, right) => {
+                    let mut values = allowed_by(left, column)?;
+                    for value in allowed_by(right, column)? {
+                        if !values.contains(&value) {
+                            values.push(value);
+                        }
+                    }
+                    Some(values)
+                }
+                _ => None,
             }
-            _ => None,
-        },
+        }
         Expr::InList(InList {
             expr,
             list,
@@ -202,7 +204,9 @@ fn spellings(value: &ScalarValue, data_type: &DataType) -> Option<Vec<String>> {
             let usual = !text.is_empty() && text.chars().all(plain) && !text.starts_with('.');
             usual.then(|| vec![text.clone()])
         }
-        ScalarValue::Date32(Some(_)) | ScalarValue::Boolean(Some(_)) => Some(vec![value.to_string()]),
+        ScalarValue::Date32(Some(_)) | ScalarValue::Boolean(Some(_)) => {
+            Some(vec![value.to_string()])
+        }
         value if value.data_type().is_integer() => {
             let text = value.to_string();
             let mut spellings = vec![text.clone()];
@@ -294,7 +298,9 @@ mod tests {
     use super::*;
 
     fn hive(columns: &[(&str, DataType)]) -> Layout {
-        let columns = columns.iter().map(|(name, kind)| ((*name).to_owned(), kind.clone()));
+        let columns = columns
+            .iter()
+            .map(|(name, kind)| ((*name).to_owned(), kind.clone()));
         Layout {
             partitioning: Partitioning::Hive,
             columns: columns.collect(),
@@ -303,7 +309,10 @@ mod tests {
 
     fn first_spellings(layout: &Layout, filter: Expr) -> Vec<String> {
         let prefixes = layout.prefixes(&Path::from("t"), &[filter]);
-        prefixes.iter().map(|spellings| spellings[0].to_string()).collect()
+        prefixes
+            .iter()
+            .map(|spellings| spellings[0].to_string())
+            .collect()
     }
 
     #[test]
@@ -315,7 +324,10 @@ mod tests {
             [ScalarValue::from("a/b c"), ScalarValue::Int32(Some(7))]
         );
         let path = Path::parse("name=__HIVE_DEFAULT_PARTITION__/n=1/x.parquet").unwrap();
-        assert_eq!(layout.values(&path, "x").unwrap()[0], ScalarValue::Utf8(None));
+        assert_eq!(
+            layout.values(&path, "x").unwrap()[0],
+            ScalarValue::Utf8(None)
+        );
     }
 
     #[test]
@@ -336,20 +348,29 @@ mod tests {
             first_spellings(&layout, col("a").eq(lit(7)).or(col("a").eq(lit(8)))),
             ["t/a=7", "t/a=8"]
         );
-        assert_eq!(first_spellings(&layout, col("b").eq(lit("2026-03-01"))), ["t"]);
+        assert_eq!(
+            first_spellings(&layout, col("b").eq(lit("2026-03-01"))),
+            ["t"]
+        );
         let both = col("a").eq(lit(2026)).and(col("b").eq(lit("2026-03-01")));
         assert_eq!(first_spellings(&layout, both), ["t/a=2026/b=2026-03-01"]);
         assert_eq!(first_spellings(&layout, col("a").gt(lit(7))), ["t"]);
         let none = col("a").eq(lit(1)).and(col("a").eq(lit(2)));
         assert!(first_spellings(&layout, none).is_empty());
         let many = (0..300).map(lit).collect();
-        assert_eq!(first_spellings(&layout, col("a").in_list(many, false)), ["t"]);
+        assert_eq!(
+            first_spellings(&layout, col("a").in_list(many, false)),
+            ["t"]
+        );
     }
 
     #[test]
     fn a_text_that_writers_encode_is_not_guessed() {
         let layout = hive(&[("a", DataType::Utf8)]);
         assert_eq!(first_spellings(&layout, col("a").eq(lit("x y"))), ["t"]);
-        assert_eq!(first_spellings(&layout, col("a").eq(lit("x-y"))), ["t/a=x-y"]);
+        assert_eq!(
+            first_spellings(&layout, col("a").eq(lit("x-y"))),
+            ["t/a=x-y"]
+        );
     }
 }

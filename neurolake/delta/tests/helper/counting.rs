@@ -46,7 +46,11 @@ impl Counting {
 }
 
 /// Bytes of Parquet files (not of checkpoints), and how many files they came from.
-#[allow(dead_code, clippy::allow_attributes, reason = "not every test binary reads data")]
+#[allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "not every test binary reads data"
+)]
 pub(crate) fn data(requests: &[Request]) -> (u64, usize) {
     let gets = requests.iter().filter_map(|request| match request {
         Request::Get(path, bytes) if path.ends_with(".parquet") && !path.contains("_delta_log") => {

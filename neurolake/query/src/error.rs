@@ -3,6 +3,7 @@
 use std::fmt;
 
 use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -112,6 +113,13 @@ fn unwrap(error: DataFusionError) -> std::result::Result<Error, DataFusionError>
                 Ok(nested) => unwrap(*nested),
                 Err(other) => Err(DataFusionError::External(other)),
             },
+        },
+        DataFusionError::ParquetError(inner) => match *inner {
+            ParquetError::External(inner) => match inner.downcast::<Error>() {
+                Ok(own) => Ok(*own),
+                Err(other) => Err(ParquetError::External(other).into()),
+            },
+            other => Err(other.into()),
         },
         DataFusionError::Context(context, inner) => {
             unwrap(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))

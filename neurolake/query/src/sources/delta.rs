@@ -19,7 +19,7 @@ use datafusion::datasource::physical_plan::{
 };
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
-use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, Volatility};
 use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
@@ -38,6 +38,7 @@ use neurolake_model as model;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
 use crate::sources::objects::{self, Opened};
+use crate::sources::whole::Whole;
 use crate::sources::{Declared, Source};
 
 pub(crate) struct Delta {
@@ -162,8 +163,8 @@ impl DeltaTable {
     fn is_decided_by_partition(&self, filter: &Expr) -> bool {
         let names = self.snapshot.partition_columns();
         let columns = filter.column_refs();
-        !columns.is_empty()
-            && columns.iter().all(|column| names.contains(&column.name))
+        // Also a filter without columns, such as a lone null: the optimizer would lose it.
+        columns.iter().all(|column| names.contains(&column.name))
             && !needs_more_than_columns(filter)
     }
 
@@ -230,7 +231,7 @@ impl DeltaTable {
             .runtime_env()
             .cache_manager
             .get_file_metadata_cache();
-        let store = Arc::clone(&self.opened.store);
+        let store = Arc::new(Whole(Arc::clone(&self.opened.store)));
         let readers = Readers {
             cached: CachedParquetFileReaderFactory::new(store, cache),
             table: format!("{}.{}", self.declared.database, self.declared.table.name),
@@ -396,7 +397,7 @@ struct Reader {
 
 fn broken(about: &str, source: ParquetError) -> ParquetError {
     let error = Error::new(Kind::Broken, format!("{about} can't be read: {source}"));
-    ParquetError::External(Box::new(DataFusionError::from(error.with_source(source))))
+    ParquetError::External(Box::new(error.with_source(source)))
 }
 
 impl AsyncFileReader for Reader {

@@ -170,7 +170,10 @@ fn predicate(chance: &mut Chance, table: &RecordBatch, depth: usize) -> Expr {
             "_",
         ])));
     }
-    match chance.below(8) {
+    // Row groups are judged by statistics that don't count NaN, by the engine's own reader: `<` and
+    // `>` lose NaN there, in deltalake's scan as well.
+    let with_nan = ["single", "double"].contains(&field.name().as_str());
+    match if with_nan { 2 } else { chance.below(8) } {
         0 => {
             let values = (0..3).map(|_| value(chance)).collect();
             column.in_list(values, chance.below(3) == 0)

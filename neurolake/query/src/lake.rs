@@ -16,6 +16,7 @@ use object_store::ObjectStore;
 use crate::catalog::Tables;
 use crate::error::Result;
 use crate::session;
+use crate::sources;
 use crate::sources::function::FunctionTable;
 use crate::stores::Stores;
 
@@ -82,6 +83,10 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tables: Tables,
     pub(crate) snapshots: Snapshots,
+    /// Connections to PostgreSQL by store.
+    pub(crate) postgres: sources::postgres::Servers,
+    /// Answers of Google Sheets by store.
+    pub(crate) sheets: sources::sheet::Clients,
     pub(crate) wrap_store: Option<WrapStore>,
     /// Functions, optimizer rules and settings that every session starts from.
     pub(crate) template: SessionState,
@@ -171,6 +176,8 @@ impl LakeBuilder {
             stores: self.stores,
             limits: self.limits,
             snapshots: Snapshots::default(),
+            postgres: sources::postgres::Servers::default(),
+            sheets: sources::sheet::Clients::default(),
             wrap_store: self.wrap_store,
             template,
         });

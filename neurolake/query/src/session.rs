@@ -80,10 +80,14 @@ pub(crate) fn template(limits: &Limits) -> Result<SessionState> {
         .with_target_partitions(limits.parallelism)
         .with_create_default_catalog_and_schema(false)
         .set_str("datafusion.execution.time_zone", "UTC");
-    Ok(SessionStateBuilder::new_with_default_features()
+    let builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
-        .build())
+        .with_optimizer_rules(crate::sources::postgres::optimizer_rules());
+    #[cfg(feature = "postgres")]
+    let builder =
+        builder.with_query_planner(Arc::new(datafusion_federation::FederatedQueryPlanner::new()));
+    Ok(builder.build())
 }
 
 /// A session whose catalog is the lake's.

@@ -30,3 +30,6 @@ impl Source for Sheet {
         ))
     }
 }
+
+#[derive(Default)]
+pub(crate) struct Clients;

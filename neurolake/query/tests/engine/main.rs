@@ -7,5 +7,8 @@ mod delta_tables;
 mod doctor;
 mod files;
 mod parquet;
+mod postgres;
 mod schema;
+mod sheets;
 mod stores;
+mod support;

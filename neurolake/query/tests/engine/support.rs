@@ -1,0 +1,3 @@
+//! Real components for tests, started on free ports.
+
+pub(crate) mod postgres;

@@ -21,4 +21,19 @@ pub enum Error {
         #[source]
         source: deltalake::DeltaTableError,
     },
+    /// A table is to be created where one is already.
+    #[error("there is a Delta table at {url} already")]
+    Exists {
+        /// Address of the folder.
+        url: String,
+    },
+    /// A commit failed.
+    #[error("the Delta table at {url} can't be written")]
+    Write {
+        /// Address of the folder.
+        url: String,
+        /// What deltalake says.
+        #[source]
+        source: deltalake::DeltaTableError,
+    },
 }

@@ -36,8 +36,11 @@
 //!
 //! This room knows declarations and the types of their columns; it refuses to read source code.
 //! Read in this order: [`prelude`], [`values`] (what a field of a schema struct holds),
-//! [`registry`] (every declaration that is linked into the program).
+//! [`registry`] (every declaration that is linked into the program). With the feature `engine`:
+//! `made_up` (data to try a lake with).
 
+#[cfg(feature = "engine")]
+pub mod made_up;
 pub mod registry;
 pub mod values;
 

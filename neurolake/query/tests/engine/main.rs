@@ -8,6 +8,7 @@ mod doctor;
 mod files;
 mod parquet;
 mod postgres;
+mod pruning;
 mod schema;
 mod sheets;
 mod stores;

@@ -138,7 +138,7 @@ async fn pruning_never_changes_an_answer() {
     let lake = Counter::default().lake(catalog(&tables), local(root.path()));
     let mut numbers = Numbers(7);
     let mut with_rows = 0;
-    for _ in 0..400 {
+    for _ in 0..80 {
         let filter = filter(&mut numbers, 3);
         for (what, order) in [
             ("*", "order by n, name, ts"),
@@ -157,7 +157,7 @@ async fn pruning_never_changes_an_answer() {
             assert_eq!(answer, expected, "{sql}");
         }
     }
-    assert!(with_rows > 100, "{with_rows}");
+    assert!(with_rows > 20, "{with_rows}");
 }
 
 /// Without the frame of an empty answer, which depends on whether there is an empty batch.

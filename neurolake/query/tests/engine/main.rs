@@ -13,6 +13,7 @@ mod limits;
 mod parquet;
 mod policy;
 mod postgres;
+mod pruning;
 mod schema;
 mod sheets;
 mod stores;

@@ -46,14 +46,14 @@ CREATE TABLE lab."odd ""; DROP TABLE lab.rooms; --" (x int4);
 INSERT INTO lab."odd ""; DROP TABLE lab.rooms; --" VALUES (5);
 CREATE TABLE lab.fuzz AS SELECT g AS id,
   CASE WHEN g % 7 <> 0 THEN g % 5 END AS i, CASE WHEN g % 6 <> 0 THEN (g * 37 % 100) / 4.0::float8 END AS f,
-  CASE WHEN g % 5 <> 0 THEN ((g * 13 % 50) / 10.0)::numeric(8,2) END AS n,
+  (CASE WHEN g % 5 <> 0 THEN (g * 13 % 50) / 10.0 END)::numeric(8,2) AS n,
   CASE WHEN g % 4 <> 0 THEN (ARRAY['a','B','b','Z','ä','','a''b','a\b','%','_x','null','a" or 1=1 --'])[1 + g % 12] END AS t,
   CASE WHEN g % 9 <> 0 THEN date '2026-01-01' + (g % 40) END AS d,
   CASE WHEN g % 8 <> 0 THEN timestamptz '2026-01-01 00:00+00' + (g % 40) * interval '7 hours' END AS z,
   CASE WHEN g % 8 <> 0 THEN timestamp '2026-01-01 00:00' + (g % 40) * interval '7 hours' END AS w,
   CASE WHEN g % 10 <> 0 THEN g % 3 = 0 END AS b,
   CASE WHEN g % 3 <> 0 THEN ('00000000-0000-4000-8000-' || lpad((g % 20)::text, 12, '0'))::uuid END AS u,
-  (ARRAY['x','yy','zzz'])[1 + g % 3]::char(4) AS c
+  ((ARRAY['x','yy','zzz'])[1 + g % 3])::char(4) AS c
 FROM generate_series(1, 400) g;
 GRANT USAGE ON SCHEMA lab TO reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA lab TO reader;
@@ -261,7 +261,7 @@ async fn the_server_is_asked_for_what_is_needed() {
         let (answer, statements) = asked(&server, &lake, ours).await;
         let theirs = server.psql(theirs);
         // psql writes quotes around values with quotes.
-        assert_eq!(answer, theirs.replace('"', ""), "{ours}\n{statements:#?}");
+        assert_eq!(answer.replace('"', ""), theirs.replace('"', ""), "{ours}\n{statements:#?}");
         assert_eq!(statements.len(), 1, "{ours}\n{statements:#?}");
         assert!(statements[0].contains(statement), "{ours}\n{}", statements[0]);
     }

@@ -42,9 +42,17 @@ impl Sheet {
         Self { declared }
     }
 
-    fn settings<'a>(&self, scope: &'a Scope, name: &str, store: &str) -> Result<&'a SheetsSettings> {
+    fn settings<'a>(
+        &self,
+        scope: &'a Scope,
+        name: &str,
+        store: &str,
+    ) -> Result<&'a SheetsSettings> {
         let broken = |what: &str| {
-            Error::new(Kind::Broken, format!("the store `{store}` of {name} {what}"))
+            Error::new(
+                Kind::Broken,
+                format!("the store `{store}` of {name} {what}"),
+            )
         };
         match scope.shared.stores.get(store) {
             Some(Store::Sheets(settings)) => Ok(settings),
@@ -231,14 +239,18 @@ impl Area {
         let (last_column, last_row) = corner(last).ok_or_else(wrong)?;
         let first_row = first_row.unwrap_or(1);
         if header_row < first_row || last_row.is_some_and(|last| last < header_row) {
-            return Err(format!("the header row {header_row} lies outside of the range `{range}`"));
+            return Err(format!(
+                "the header row {header_row} lies outside of the range `{range}`"
+            ));
         }
         let last_row = last_row.map(|row| row.to_string()).unwrap_or_default();
-        let column = first_column
-            .bytes()
-            .fold(0, |column, letter| column * 26 + usize::from(letter - b'A') + 1);
+        let column = first_column.bytes().fold(0, |column, letter| {
+            column * 26 + usize::from(letter - b'A') + 1
+        });
         Ok(Self {
-            range: Some(format!("{first_column}{header_row}:{last_column}{last_row}")),
+            range: Some(format!(
+                "{first_column}{header_row}:{last_column}{last_row}"
+            )),
             skip: 0,
             column: column - 1,
         })
@@ -280,10 +292,14 @@ mod tests {
 
     #[test]
     fn a_range_is_read_from_its_header_row_on() {
-        let area = |range, row| Area::new(range, row).map(|area| (area.range, area.skip, area.column));
+        let area =
+            |range, row| Area::new(range, row).map(|area| (area.range, area.skip, area.column));
         assert_eq!(area(None, 3), Ok((None, 2, 0)));
         assert_eq!(area(Some("A3:I"), 3), Ok((Some("A3:I".into()), 0, 0)));
-        assert_eq!(area(Some("AB:AD99"), 2), Ok((Some("AB2:AD99".into()), 0, 27)));
+        assert_eq!(
+            area(Some("AB:AD99"), 2),
+            Ok((Some("AB2:AD99".into()), 0, 27))
+        );
         assert!(area(Some("A3:I"), 2).is_err());
         assert!(area(Some("Tab!A3"), 3).is_err());
         assert_eq!(duration("10m"), Some(Duration::from_secs(600)));

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, Date32Builder, Decimal128Builder, Float32Builder,
-    Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray,
-    RecordBatch, RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder,
-    UInt16Builder, UInt32Builder,
+    Float64Builder, Int8Builder, Int16Builder, Int32Builder, Int64Builder, ListArray, RecordBatch,
+    RecordBatchOptions, StringBuilder, TimestampMicrosecondBuilder, UInt8Builder, UInt16Builder,
+    UInt32Builder,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef, TimeUnit};
@@ -62,7 +62,10 @@ pub(super) fn batch(table: &str, rows: &[Row], schema: &SchemaRef) -> Result<Rec
     for (index, field) in schema.fields().iter().enumerate() {
         let values = rows
             .iter()
-            .map(|row| row.try_get::<_, Option<Raw<'_>>>(index).map(|raw| raw.map(|raw| raw.0)))
+            .map(|row| {
+                row.try_get::<_, Option<Raw<'_>>>(index)
+                    .map(|raw| raw.map(|raw| raw.0))
+            })
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| unreadable(table, field.name(), &error.to_string()))?;
         if !field.is_nullable() && values.iter().any(Option::is_none) {
@@ -243,7 +246,11 @@ fn list(values: &Values<'_>, item: &FieldRef) -> Result<ArrayRef, String> {
             if dimensions > 1 {
                 return Err("it holds an array of arrays".to_owned());
             }
-            let count = if dimensions == 1 { number(value, 12)? } else { 0 };
+            let count = if dimensions == 1 {
+                number(value, 12)?
+            } else {
+                0
+            };
             let mut at = 20;
             for _ in 0..count {
                 let length = number(value, at)?;

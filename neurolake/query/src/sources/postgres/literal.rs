@@ -21,9 +21,13 @@ pub(super) fn literal(value: &ScalarValue) -> Option<String> {
         ScalarValue::Int32(Some(value)) => typed(&value.to_string(), "int4"),
         ScalarValue::Int64(Some(value)) => typed(&value.to_string(), "int8"),
         // Rust writes the shortest text that reads back as the same number.
-        ScalarValue::Float32(Some(value)) => typed(&number(f64::from(*value), &value.to_string()), "float4"),
+        ScalarValue::Float32(Some(value)) => {
+            typed(&number(f64::from(*value), &value.to_string()), "float4")
+        }
         ScalarValue::Float64(Some(value)) => typed(&number(*value, &value.to_string()), "float8"),
-        ScalarValue::Decimal128(Some(value), _, scale) => typed(&decimal(*value, *scale)?, "numeric"),
+        ScalarValue::Decimal128(Some(value), _, scale) => {
+            typed(&decimal(*value, *scale)?, "numeric")
+        }
         ScalarValue::Date32(Some(days)) => typed(&day(*days)?.to_string(), "date"),
         ScalarValue::TimestampSecond(Some(value), zone) => {
             time(value.checked_mul(1_000_000)?, zone.as_deref())?
@@ -86,9 +90,10 @@ fn day(days: i32) -> Option<NaiveDate> {
 fn time(microseconds: i64, zone: Option<&str>) -> Option<String> {
     match zone {
         None => Some(typed(&time_text(microseconds)?, "timestamp")),
-        Some("UTC" | "+00:00") => {
-            Some(typed(&format!("{}+00", time_text(microseconds)?), "timestamptz"))
-        }
+        Some("UTC" | "+00:00") => Some(typed(
+            &format!("{}+00", time_text(microseconds)?),
+            "timestamptz",
+        )),
         Some(_) => None,
     }
 }
@@ -108,7 +113,10 @@ mod tests {
     fn values_are_data() {
         let text = |text: &str| literal(&ScalarValue::from(text));
         assert_eq!(text("o'hara"), Some("'o''hara'::text".into()));
-        assert_eq!(text(r"\'; drop table x"), Some(r"'\''; drop table x'::text".into()));
+        assert_eq!(
+            text(r"\'; drop table x"),
+            Some(r"'\''; drop table x'::text".into())
+        );
         assert_eq!(text("a\0b"), None);
         assert_eq!(decimal(-5, 2), Some("-0.05".into()));
         assert_eq!(

@@ -23,8 +23,8 @@ use datafusion_federation::{
     FederatedPlanNode, FederatedTableProviderAdaptor, FederationPlanner, FederationProvider,
 };
 use futures::{Stream, StreamExt};
-use tokio_postgres::types::Type;
 use tokio_postgres::RowStream;
+use tokio_postgres::types::Type;
 
 use super::decode;
 use super::server::{Lease, Server};
@@ -338,7 +338,10 @@ async fn start(exec: &PostgresExec, label: &str) -> Result<Running> {
         let mut pending = Pending(Some(lease));
         let client = pending.lease()?.client()?;
         let parameters = std::iter::empty::<(&str, Type)>();
-        match client.query_typed_raw(&exec.statement.sql, parameters).await {
+        match client
+            .query_typed_raw(&exec.statement.sql, parameters)
+            .await
+        {
             Ok(rows) => {
                 return Ok(Running {
                     rows: Box::pin(rows),

@@ -134,9 +134,7 @@ impl Server {
         let message = if *code == SqlState::INVALID_PASSWORD
             || *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION
         {
-            format!(
-                "the PostgreSQL server of the store `{store}` refuses the user or the password"
-            )
+            format!("the PostgreSQL server of the store `{store}` refuses the user or the password")
         } else {
             format!(
                 "the PostgreSQL server of the store `{store}` refuses the connection: {}",
@@ -186,7 +184,10 @@ impl Server {
             let message = format!("the user of the store `{store}` may not read {table}: {said}");
             (Kind::Broken, message)
         } else if code.code().starts_with("22") {
-            (Kind::BadRequest, format!("PostgreSQL (store `{store}`): {said}"))
+            (
+                Kind::BadRequest,
+                format!("PostgreSQL (store `{store}`): {said}"),
+            )
         } else {
             let message = format!(
                 "PostgreSQL (store `{store}`) can't answer: {said} (SQLSTATE {})",
@@ -295,7 +296,10 @@ fn from_address(text: &str) -> Option<BTreeMap<String, SecretString>> {
     set("host", Some(decode(host.unwrap_or_default())?));
     set("port", url.port().map(|port| port.to_string()));
     set("user", Some(decode(url.username())?));
-    set("password", Some(decode(url.password().unwrap_or_default())?));
+    set(
+        "password",
+        Some(decode(url.password().unwrap_or_default())?),
+    );
     set("dbname", Some(decode(url.path().trim_start_matches('/'))?));
     for (name, value) in url.query_pairs() {
         set(&name, Some(value.into_owned()));
@@ -361,7 +365,11 @@ fn configure(
                 config.connect_timeout(Duration::from_secs(seconds.max(1)));
             }
             // The name itself may be a piece of a secret that was quoted wrongly.
-            _ => return Err(format!("has an unknown PostgreSQL setting; known are {KNOWN}")),
+            _ => {
+                return Err(format!(
+                    "has an unknown PostgreSQL setting; known are {KNOWN}"
+                ));
+            }
         }
     }
     config.host(host);
@@ -373,7 +381,10 @@ fn configure(
     options.push_str("-c default_transaction_read_only=on -c TimeZone=UTC -c DateStyle=ISO");
     options.push_str(" -c standard_conforming_strings=on");
     if let Some(deadline) = deadline {
-        options.push_str(&format!(" -c statement_timeout={}", deadline.as_millis().max(1)));
+        options.push_str(&format!(
+            " -c statement_timeout={}",
+            deadline.as_millis().max(1)
+        ));
     }
     config.options(options);
     let tls = tls(mode, root_certificate)?;
@@ -391,9 +402,11 @@ fn tls(mode: &str, root_certificate: Option<&Path>) -> Result<MakeTlsConnector, 
         "verify-ca" => (false, true),
         "verify-full" => (false, false),
         _ => {
-            return Err("has an unknown `sslmode`; known are disable, prefer, require, \
+            return Err(
+                "has an unknown `sslmode`; known are disable, prefer, require, \
                         verify-ca, verify-full"
-                .to_owned());
+                    .to_owned(),
+            );
         }
     };
     let mut builder = TlsConnector::builder();

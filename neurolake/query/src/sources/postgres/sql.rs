@@ -36,7 +36,12 @@ pub(super) struct Statement {
 pub(super) fn translate(plan: &LogicalPlan) -> Option<Statement> {
     let mut translator = Translator::default();
     let select = translator.plan(plan)?;
-    let types: Vec<_> = plan.schema().fields().iter().map(|field| field.data_type()).collect();
+    let types: Vec<_> = plan
+        .schema()
+        .fields()
+        .iter()
+        .map(|field| field.data_type())
+        .collect();
     let sql = select.last(&types)?;
     Some(Statement {
         sql,
@@ -62,7 +67,10 @@ pub(super) fn scan(
     select.limit = limit;
     let fields = table.schema.fields();
     let types: Vec<_> = match projection {
-        Some(indices) => indices.iter().map(|&index| fields[index].data_type()).collect(),
+        Some(indices) => indices
+            .iter()
+            .map(|&index| fields[index].data_type())
+            .collect(),
         None => fields.iter().map(|field| field.data_type()).collect(),
     };
     Some(Statement {
@@ -150,7 +158,10 @@ impl Select {
 
     fn project(&mut self, projection: Option<&Vec<usize>>) {
         if let Some(indices) = projection {
-            self.items = indices.iter().map(|&index| self.items[index].clone()).collect();
+            self.items = indices
+                .iter()
+                .map(|&index| self.items[index].clone())
+                .collect();
         }
     }
 
@@ -279,7 +290,11 @@ impl Translator {
             }
             LogicalPlan::Projection(projection) => {
                 let input = self.plan(&projection.input)?;
-                let mut select = if input.distinct { self.nest(&input) } else { input };
+                let mut select = if input.distinct {
+                    self.nest(&input)
+                } else {
+                    input
+                };
                 let scope = Scope::new(projection.input.schema(), &select);
                 let exprs = projection.expr.iter();
                 select.items = exprs
@@ -443,8 +458,9 @@ impl Translator {
             ("sum", DataType::Int16 | DataType::Int32 | DataType::Int64) => {
                 Some(format!("(sum({distinct}{value}){filter})::int8"))
             }
-            ("sum", DataType::Float64 | DataType::Decimal128(..))
-            | ("avg", DataType::Float64) => Some(format!("{name}({distinct}{value}){filter}")),
+            ("sum", DataType::Float64 | DataType::Decimal128(..)) | ("avg", DataType::Float64) => {
+                Some(format!("{name}({distinct}{value}){filter}"))
+            }
             ("avg", DataType::Decimal128(..)) => {
                 let expr = Expr::AggregateFunction(function.clone());
                 let DataType::Decimal128(_, scale) = scope.data_type(&expr)? else {
@@ -546,11 +562,7 @@ impl Translator {
     fn side(&mut self, select: Select, keeps: bool) -> Select {
         let select = self.flat(select);
         let nullable = !keeps && (select.is_join || select.items.iter().any(|item| !item.strict));
-        if nullable {
-            self.nest(&select)
-        } else {
-            select
-        }
+        if nullable { self.nest(&select) } else { select }
     }
 
     fn condition(&mut self, join: &Join, scope: &Scope<'_>) -> Option<String> {
@@ -593,9 +605,7 @@ impl Translator {
             Expr::BinaryExpr(binary) => self.binary(binary, scope),
             Expr::Not(inner) => Some(format!("(NOT {})", self.predicate(inner, scope)?)),
             Expr::IsNull(inner) => Some(format!("({} IS NULL)", self.stored(inner, scope)?)),
-            Expr::IsNotNull(inner) => {
-                Some(format!("({} IS NOT NULL)", self.stored(inner, scope)?))
-            }
+            Expr::IsNotNull(inner) => Some(format!("({} IS NOT NULL)", self.stored(inner, scope)?)),
             Expr::IsTrue(inner) => self.test(inner, "IS TRUE", scope),
             Expr::IsFalse(inner) => self.test(inner, "IS FALSE", scope),
             Expr::IsUnknown(inner) => self.test(inner, "IS UNKNOWN", scope),
@@ -639,9 +649,7 @@ impl Translator {
                 let right = self.predicate(right, scope)?;
                 Some(format!("({left} {word} {right})"))
             }
-            Operator::Plus | Operator::Minus | Operator::Multiply => {
-                self.arithmetic(binary, scope)
-            }
+            Operator::Plus | Operator::Minus | Operator::Multiply => self.arithmetic(binary, scope),
             _ => self.comparison(left, *op, right, scope),
         }
     }
@@ -674,8 +682,8 @@ impl Translator {
         }
         // Two columns may have two collations, and PostgreSQL refuses to choose. Equal texts are
         // equal in both, so a value that we write needs none and indexes can be used.
-        let simple = equality
-            && (matches!(left, Expr::Literal(..)) || matches!(right, Expr::Literal(..)));
+        let simple =
+            equality && (matches!(left, Expr::Literal(..)) || matches!(right, Expr::Literal(..)));
         let (left, right) = if simple {
             (self.expr(left, scope)?, self.expr(right, scope)?)
         } else {
@@ -821,7 +829,9 @@ impl Translator {
         match (function.func.name(), function.args.as_slice()) {
             ("date_trunc", [Expr::Literal(unit, _), value]) => {
                 let unit = unit.try_as_str()??.to_ascii_lowercase();
-                let known = ["second", "minute", "hour", "day", "week", "month", "quarter", "year"];
+                let known = [
+                    "second", "minute", "hour", "day", "week", "month", "quarter", "year",
+                ];
                 let is_time = matches!(
                     scope.data_type(value)?,
                     DataType::Timestamp(TimeUnit::Microsecond, _)
@@ -829,7 +839,10 @@ impl Translator {
                 if !known.contains(&unit.as_str()) || !is_time {
                     return None;
                 }
-                Some(format!("date_trunc('{unit}', {})", self.expr(value, scope)?))
+                Some(format!(
+                    "date_trunc('{unit}', {})",
+                    self.expr(value, scope)?
+                ))
             }
             ("coalesce", args) => {
                 let types = args.iter().map(|arg| scope.data_type(arg));
@@ -849,7 +862,10 @@ impl Translator {
             },
             ("starts_with", [value, prefix @ Expr::Literal(..)]) => {
                 let value = self.expr(value, scope)?;
-                Some(format!("starts_with({value}, {})", self.expr(prefix, scope)?))
+                Some(format!(
+                    "starts_with({value}, {})",
+                    self.expr(prefix, scope)?
+                ))
             }
             _ => None,
         }
@@ -904,8 +920,9 @@ fn widens(from: &DataType, to: &DataType) -> bool {
         (DataType::Decimal128(p, s), DataType::Decimal128(precision, scale)) => {
             scale >= s && i16::from(*precision) - i16::from(*scale) >= i16::from(*p) - i16::from(*s)
         }
-        (_, DataType::Decimal128(precision, scale)) => digits(from)
-            .is_some_and(|digits| i16::from(*precision) - i16::from(*scale) >= digits),
+        (_, DataType::Decimal128(precision, scale)) => {
+            digits(from).is_some_and(|digits| i16::from(*precision) - i16::from(*scale) >= digits)
+        }
         (DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, zone)) => {
             zone.is_none() || is_utc(zone)
         }

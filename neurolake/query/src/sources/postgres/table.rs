@@ -166,7 +166,9 @@ pub(super) async fn open(
                 server.store()
             ),
         )
-        .with_hint("correct `postgres = \"schema.table\"` in the declaration, or create the table"));
+        .with_hint(
+            "correct `postgres = \"schema.table\"` in the declaration, or create the table",
+        ));
     }
     let (fields, columns) = if declared.table.columns.is_empty() {
         undeclared(&described)
@@ -364,13 +366,22 @@ mod tests {
     #[test]
     fn only_what_loses_nothing_fits() {
         let numeric = stored("numeric", ((10 << 16) | 2) + 4);
-        assert_eq!(natural("numeric", numeric.modifier), DataType::Decimal128(10, 2));
-        assert_eq!(fit(&DataType::Decimal128(12, 3), &numeric), Some(Stored::Plain));
+        assert_eq!(
+            natural("numeric", numeric.modifier),
+            DataType::Decimal128(10, 2)
+        );
+        assert_eq!(
+            fit(&DataType::Decimal128(12, 3), &numeric),
+            Some(Stored::Plain)
+        );
         assert_eq!(fit(&DataType::Decimal128(10, 3), &numeric), None);
         assert_eq!(fit(&DataType::Float64, &numeric), None);
         assert_eq!(fit(&DataType::Utf8, &stored("integer", -1)), None);
         assert_eq!(fit(&DataType::Int32, &stored("bigint", -1)), None);
-        assert_eq!(fit(&DataType::Utf8, &stored("mood", -1)), Some(Stored::Text));
+        assert_eq!(
+            fit(&DataType::Utf8, &stored("mood", -1)),
+            Some(Stored::Text)
+        );
         assert_eq!(
             fit(&DataType::Int64, &stored("integer", -1)),
             Some(Stored::Wider("int8"))

@@ -31,9 +31,7 @@ impl Cell {
     pub(super) fn from_json(value: serde_json::Value) -> Self {
         match value {
             serde_json::Value::Bool(value) => Self::Bool(value),
-            serde_json::Value::Number(value) => {
-                value.as_f64().map_or(Self::Empty, Self::Number)
-            }
+            serde_json::Value::Number(value) => value.as_f64().map_or(Self::Empty, Self::Number),
             serde_json::Value::String(text) => Self::from_text(text),
             _ => Self::Empty,
         }
@@ -204,7 +202,11 @@ impl Headers {
         if missing.is_empty() {
             return Ok(columns);
         }
-        let found: Vec<_> = self.names.iter().map(|(_, name)| format!("`{name}`")).collect();
+        let found: Vec<_> = self
+            .names
+            .iter()
+            .map(|(_, name)| format!("`{name}`"))
+            .collect();
         let found = if found.is_empty() {
             "no header".to_owned()
         } else {
@@ -277,7 +279,10 @@ fn plain_column(name: &str, data_type: Type) -> model::Column {
 }
 
 fn repeated(origin: &Origin, name: &str, positions: &[usize]) -> Error {
-    let cells: Vec<_> = positions.iter().map(|column| origin.address(*column, 0)).collect();
+    let cells: Vec<_> = positions
+        .iter()
+        .map(|column| origin.address(*column, 0))
+        .collect();
     Error::new(
         Kind::Broken,
         format!(
@@ -318,7 +323,10 @@ impl Reader<'_> {
             Type::UInt32 => integers!(UInt32Array),
             Type::UInt64 => integers!(UInt64Array),
             Type::Float32 => {
-                #[expect(clippy::cast_possible_truncation, reason = "declared with fewer digits")]
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    reason = "declared with fewer digits"
+                )]
                 let narrow = |cell: &Cell| float(cell).map(|value| value as f32);
                 Arc::new(Float32Array::from(self.values(narrow)?))
             }
@@ -396,9 +404,9 @@ fn expected(data_type: &Type) -> String {
         Type::Date => "a date (2026-03-01)".to_owned(),
         Type::Timestamp => "a timestamp (2026-03-01 12:00)".to_owned(),
         Type::Float32 | Type::Float64 => "a number".to_owned(),
-        Type::Decimal { precision, scale } => format!(
-            "a number of at most {precision} digits, {scale} of them behind the point"
-        ),
+        Type::Decimal { precision, scale } => {
+            format!("a number of at most {precision} digits, {scale} of them behind the point")
+        }
         other => format!("a whole number ({other})"),
     }
 }
@@ -423,7 +431,10 @@ fn truth(cell: &Cell) -> Option<bool> {
 fn integer(cell: &Cell) -> Option<i64> {
     match cell {
         // Beyond, a cell does not hold whole numbers exactly.
-        #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "checked to be whole and small"
+        )]
         Cell::Number(value) if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 => {
             Some(*value as i64)
         }
@@ -461,7 +472,10 @@ const EPOCH_DAYS: i32 = 25_569;
 
 fn date(cell: &Cell) -> Option<i32> {
     match cell {
-        #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and small")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "checked to be whole and small"
+        )]
         Cell::Number(value) if value.fract() == 0.0 && value.abs() < 3_000_000.0 => {
             Some(*value as i32 - EPOCH_DAYS)
         }
@@ -487,7 +501,11 @@ fn timestamp(cell: &Cell) -> Option<i64> {
             if let Ok(time) = DateTime::parse_from_rfc3339(text) {
                 return Some(time.timestamp_micros());
             }
-            let formats = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M"];
+            let formats = [
+                "%Y-%m-%d %H:%M:%S%.f",
+                "%Y-%m-%dT%H:%M:%S%.f",
+                "%Y-%m-%d %H:%M",
+            ];
             let time = formats
                 .iter()
                 .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok());
@@ -523,7 +541,9 @@ fn decimal(cell: &Cell, precision: u8, scale: u8) -> Option<i128> {
     }
     let mut value: i128 = 0;
     for digit in whole.bytes().chain(fraction.bytes()) {
-        value = value.checked_mul(10)?.checked_add(i128::from(digit - b'0'))?;
+        value = value
+            .checked_mul(10)?
+            .checked_add(i128::from(digit - b'0'))?;
     }
     let have = u32::try_from(fraction.len()).ok()? + percent;
     let want = u32::from(scale);
@@ -536,7 +556,10 @@ fn decimal(cell: &Cell, precision: u8, scale: u8) -> Option<i128> {
         }
         value /= surplus;
     }
-    let fits = value < 10_i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX);
+    let fits = value
+        < 10_i128
+            .checked_pow(u32::from(precision))
+            .unwrap_or(i128::MAX);
     fits.then_some(if negative { -value } else { value })
 }
 
@@ -572,8 +595,14 @@ mod tests {
         assert_eq!(date(&Cell::Number(46_082.0)), Some(20_513));
         assert_eq!(date(&words("2026-03-01")), Some(20_513));
         assert_eq!(date(&Cell::Number(46_082.5)), None);
-        assert_eq!(timestamp(&Cell::Number(46_082.5)), Some(20_513 * 86_400_000_000 + 43_200_000_000));
-        assert_eq!(timestamp(&words("2026-03-01 12:00")), timestamp(&Cell::Number(46_082.5)));
+        assert_eq!(
+            timestamp(&Cell::Number(46_082.5)),
+            Some(20_513 * 86_400_000_000 + 43_200_000_000)
+        );
+        assert_eq!(
+            timestamp(&words("2026-03-01 12:00")),
+            timestamp(&Cell::Number(46_082.5))
+        );
         assert_eq!(truth(&words("yes")), None);
     }
 

@@ -164,11 +164,7 @@ impl Client {
             .collect())
     }
 
-    async fn first_tab(
-        &self,
-        account: &ServiceAccount,
-        place: &Place,
-    ) -> Result<String, Failure> {
+    async fn first_tab(&self, account: &ServiceAccount, place: &Place) -> Result<String, Failure> {
         let mut url = address(&self.api, &["v4", "spreadsheets", &place.spreadsheet])?;
         url.query_pairs_mut()
             .append_pair("fields", "sheets.properties.title");
@@ -189,7 +185,10 @@ impl Client {
     ) -> Result<Bytes, Failure> {
         let token = account.token(&self.http, None).await?;
         let mut answer = self.with_token(url.clone(), &token).await;
-        if answer.as_ref().is_err_and(|failure| failure.status == Some(StatusCode::UNAUTHORIZED)) {
+        if answer
+            .as_ref()
+            .is_err_and(|failure| failure.status == Some(StatusCode::UNAUTHORIZED))
+        {
             let token = account.token(&self.http, Some(&token)).await?;
             answer = self.with_token(url, &token).await;
         }
@@ -202,8 +201,9 @@ impl Client {
                 "correct the id `{}` in the declaration",
                 place.spreadsheet
             )),
-            Some(StatusCode::BAD_REQUEST) => failure
-                .with_hint("correct `tab` and `range` in the declaration".to_owned()),
+            Some(StatusCode::BAD_REQUEST) => {
+                failure.with_hint("correct `tab` and `range` in the declaration".to_owned())
+            }
             _ => failure,
         })
     }
@@ -251,10 +251,8 @@ impl Client {
             })?;
         if !answer.is_csv {
             // A page that asks to log in.
-            return Err(
-                Failure::lasting("the spreadsheet is not public".to_owned())
-                    .with_hint(not_public()),
-            );
+            return Err(Failure::lasting("the spreadsheet is not public".to_owned())
+                .with_hint(not_public()));
         }
         let text = String::from_utf8(answer.body.to_vec())
             .map_err(|_| Failure::lasting("the answer is not UTF-8".to_owned()))?;
@@ -327,7 +325,11 @@ pub(super) async fn send(request: RequestBuilder, what: &str) -> Result<Answer, 
         return Ok(Answer { body, is_csv });
     }
     Err(Failure {
-        message: format!("{what} answers {}: {}", status.as_u16(), said(&body, status)),
+        message: format!(
+            "{what} answers {}: {}",
+            status.as_u16(),
+            said(&body, status)
+        ),
         hint: None,
         status: Some(status),
         transient: status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error(),

@@ -66,9 +66,9 @@ fn hour() -> u64 {
 impl ServiceAccount {
     /// Reads the content of a key file. The error says what is wrong and quotes nothing.
     pub(super) fn new(json: &SecretString) -> Result<Self, &'static str> {
-        let file: KeyFile = serde_json::from_str(json.expose_secret()).map_err(|_| {
-            "is not the JSON key file of a service account (`client_email` and `private_key`)"
-        })?;
+        let file: KeyFile = serde_json::from_str(json.expose_secret()).map_err(
+            |_| "is not the JSON key file of a service account (`client_email` and `private_key`)",
+        )?;
         let der = der(file.private_key.expose_secret())
             .ok_or("has a `private_key` that is no PEM block `PRIVATE KEY`")?;
         let key = RsaKeyPair::from_pkcs8(&der)

@@ -22,7 +22,10 @@ pub(crate) struct Postgres {
 
 /// Where Debian or the path has the programs.
 fn program(name: &str) -> PathBuf {
-    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let versions = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut found: Vec<_> = versions
         .map(|version| version.path().join("bin").join(name))
         .filter(|path| path.exists())
@@ -50,7 +53,11 @@ fn is_root() -> bool {
 
 fn user() -> &'static str {
     let known = Command::new("id").arg("postgres").output().unwrap();
-    if known.status.success() { "postgres" } else { "nobody" }
+    if known.status.success() {
+        "postgres"
+    } else {
+        "nobody"
+    }
 }
 
 fn run(command: &mut Command) -> String {
@@ -71,7 +78,9 @@ impl Postgres {
         let password = folder.path().join("password");
         fs::write(&password, PASSWORD).unwrap();
         if is_root() {
-            run(Command::new("chown").args(["-R", user()]).arg(folder.path()));
+            run(Command::new("chown")
+                .args(["-R", user()])
+                .arg(folder.path()));
         }
         run(unprivileged("initdb")
             .current_dir(folder.path())
@@ -79,9 +88,25 @@ impl Postgres {
             .arg(folder.path().join("data"))
             .arg("--pwfile")
             .arg(&password)
-            .args(["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync"])
-            .args(["--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US"]));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+            .args([
+                "-U",
+                "postgres",
+                "-A",
+                "scram-sha-256",
+                "-E",
+                "UTF8",
+                "--no-sync",
+            ])
+            .args([
+                "--locale=C.UTF-8",
+                "--locale-provider=icu",
+                "--icu-locale=en-US",
+            ]));
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let server = Self {
             folder,
             port,
@@ -145,7 +170,16 @@ impl Postgres {
     /// What `psql` answers as the owner of everything: lines of CSV.
     pub(crate) fn psql(&self, sql: &str) -> String {
         let mut child = Command::new(program("psql"))
-            .args(["-X", "-q", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-f", "-"])
+            .args([
+                "-X",
+                "-q",
+                "--csv",
+                "-t",
+                "-v",
+                "ON_ERROR_STOP=1",
+                "-f",
+                "-",
+            ])
             .arg("host=127.0.0.1 user=postgres dbname=postgres")
             .env("PGPORT", self.port.to_string())
             .env("PGPASSWORD", PASSWORD)
@@ -155,7 +189,12 @@ impl Postgres {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(sql.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(sql.as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(
             output.status.success(),
@@ -182,7 +221,9 @@ impl Postgres {
             let (_, sql) = rest.split_once(": ")?;
             Some(sql.to_owned())
         });
-        statements.filter(|sql| !sql.contains("pg_catalog")).collect()
+        statements
+            .filter(|sql| !sql.contains("pg_catalog"))
+            .collect()
     }
 }
 

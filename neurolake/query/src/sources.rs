@@ -29,7 +29,6 @@ pub(crate) trait Source: Send + Sync {
     /// The table as it is now, or was at an earlier time, for one session.
     async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>>;
 
-
     /// Whether it is made anew each time, since it has no version to keep.
     fn is_cheap(&self) -> bool {
         false

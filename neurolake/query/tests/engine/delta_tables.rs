@@ -221,7 +221,9 @@ pub(crate) fn everything(chance: &mut Chance, rows: usize, center: i64) -> Recor
 
     add(
         plain("ratio", DataType::Float64),
-        Arc::new(Float64Array::from(chance.some(rows, |c| around(c) as f64 / 8.0))),
+        Arc::new(Float64Array::from(
+            chance.some(rows, |c| around(c) as f64 / 8.0),
+        )),
     );
     let element = Arc::new(Field::new("element", DataType::Float32, true));
     let powers = chance.some(rows, |c| {

@@ -83,14 +83,8 @@ impl Postgres {
         let store = self.declared.table.store.as_deref().unwrap_or(DEFAULT);
         let settings = match scope.shared.stores.get(store) {
             Some(Store::Postgres(settings)) => settings,
-            // SWAP: `return crate::sources::copy::provider(scope, &self.declared).await`.
-            Some(Store::Copies { .. }) => {
-                return Err(Error::new(
-                    Kind::Internal,
-                    format!("copies of {name} can't be read yet"),
-                ));
-            }
-            Some(Store::Objects(_) | Store::Sheets(_)) => {
+            // Copies are read before it comes to this.
+            Some(_) => {
                 return Err(Error::new(
                     Kind::Broken,
                     format!("the store `{store}` of {name} is no PostgreSQL server"),

@@ -56,11 +56,7 @@ impl Sheet {
         };
         match scope.shared.stores.get(store) {
             Some(Store::Sheets(settings)) => Ok(settings),
-            // SWAP: `crate::sources::copy::provider(scope, &self.declared)` in `provider` below.
-            Some(Store::Copies { .. }) => Err(Error::new(
-                Kind::Internal,
-                format!("copies of {name} can't be read yet"),
-            )),
+            // Copies are read before it comes to this.
             Some(_) => Err(broken("is not Google Sheets")
                 .with_hint(format!("give `[stores.{store}]` the key `sheets`"))),
             None => Err(broken("is not configured").with_hint(format!(

@@ -315,14 +315,11 @@ fn batches(exec: PostgresExec) -> impl Stream<Item = Result<Batch>> + Send {
                 None => start(&exec, &label).await?,
             };
             let mut rows = Vec::new();
-            while rows.len() < BATCH_ROWS {
+            while !running.finished && rows.len() < BATCH_ROWS {
                 match running.rows.next().await {
                     Some(Ok(row)) => rows.push(row),
                     Some(Err(error)) => return Err(exec.server.failed(&label, &error)),
-                    None => {
-                        running.finished = true;
-                        break;
-                    }
+                    None => running.finished = true,
                 }
             }
             if rows.is_empty() {

@@ -231,7 +231,8 @@ fn column_of(name: &str, stored: Stored) -> Column {
     }
 }
 
-// TODO: `crate::schema::check` takes this over once it can say how a source converts.
+// Not `crate::schema::check`: it knows files, which are cast here, and PostgreSQL does the casting
+// of its own types itself.
 fn matched(
     label: &str,
     relation: &str,

@@ -229,6 +229,11 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            let last: Vec<_> = log.lines().rev().take(15).collect();
+            println!("the end of the server's log: {last:#?}");
+        }
         self.stop();
     }
 }

@@ -76,6 +76,21 @@ pub enum Error {
         /// What can be asked for.
         available: Available,
     },
+    /// A table is to be created where one is already.
+    #[error("there is a Delta table at {url} already")]
+    Exists {
+        /// Address of the folder.
+        url: String,
+    },
+    /// A commit failed.
+    #[error("the Delta table at {url} can't be written")]
+    Write {
+        /// Address of the folder.
+        url: String,
+        /// What deltalake says.
+        #[source]
+        source: deltalake::DeltaTableError,
+    },
 }
 
 /// The versions that time travel can reach.

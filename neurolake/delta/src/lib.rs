@@ -5,7 +5,7 @@
 //! Read in this order: [`location`] (where a table lies), [`snapshots`] (one cached snapshot per
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
-//! own scan), [`error`].
+//! own scan), [`write`] (small tables for demos and tests), [`error`].
 
 pub mod error;
 mod fallback;
@@ -14,9 +14,11 @@ mod history;
 pub mod location;
 pub mod snapshot;
 pub mod snapshots;
+pub mod write;
 
 pub use error::{Available, Error, Result};
 pub use files::Files;
 pub use location::{At, Location};
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
+pub use write::Writer;

@@ -47,6 +47,24 @@ impl Location {
             store: Arc::clone(&self.store),
         }
     }
+
+    /// A folder of this machine, which need not exist yet.
+    ///
+    /// # Errors
+    /// The path can't be made absolute.
+    pub fn local(folder: &std::path::Path) -> std::io::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        let url = Url::from_directory_path(&folder).map_err(|()| {
+            std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                format!("`{}` is not a path of a folder", folder.display()),
+            )
+        })?;
+        Ok(Self {
+            url,
+            store: Arc::new(object_store::local::LocalFileSystem::new()),
+        })
+    }
 }
 
 /// An earlier state of a table.

@@ -38,12 +38,14 @@
 //! Read in this order: [`prelude`], [`values`] (what a field of a schema struct holds),
 //! [`registry`] (every declaration that is linked into the program). With the feature `engine` the
 //! program can also read what it declares: `lake` (the handle), `functions` (calls function
-//! tables), `scalars` (values to and from the query engine).
+//! tables), `scalars` (values to and from the query engine), `made_up` (data to try a lake with).
 
 #[cfg(feature = "engine")]
 mod functions;
 #[cfg(feature = "engine")]
 mod lake;
+#[cfg(feature = "engine")]
+pub mod made_up;
 pub mod registry;
 #[cfg(feature = "engine")]
 mod scalars;

@@ -1,0 +1,324 @@
+//! Making small tables: create one, append to it, add a column, write a checkpoint.
+//!
+//! For demo data and tests: one writer, everything named and dated by the caller, so that the same
+//! calls give the same files. Two writers of one table are not kept apart; live tables need a
+//! writer with transactions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake::kernel::{Action, Add, CommitInfo, Metadata, MetadataExt, Protocol, StructType};
+use deltalake::logstore::{StorageConfig, default_logstore};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::writer::{DeltaWriter, RecordBatchWriter};
+use deltalake::{DeltaTable, DeltaTableError, checkpoints};
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::basic::Compression;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+
+use crate::error::{Error, Result};
+use crate::location::Location;
+
+/// Rows of a row group, unless [`Writer::row_group`] says otherwise.
+const ROWS_PER_GROUP: usize = 8_192;
+
+/// Writes one table.
+#[derive(Debug)]
+pub struct Writer {
+    table: DeltaTable,
+    url: String,
+    schema: SchemaRef,
+    row_group: usize,
+}
+
+impl Writer {
+    /// Creates an empty table: version 0.
+    ///
+    /// `schema` holds the partition columns too. `created` stands in the log as the time of the
+    /// commit.
+    ///
+    /// # Errors
+    /// There is a table already, a type has no counterpart in Delta, or the store refuses.
+    pub async fn create(
+        location: &Location,
+        schema: SchemaRef,
+        partition_by: &[String],
+        created: SystemTime,
+    ) -> Result<Self> {
+        let url = location.url.to_string();
+        let failed = failed(&url);
+        let prefix = Path::from_url_path(location.url.path())
+            .map_err(|error| failed(DeltaTableError::generic(error.to_string())))?;
+        let root: Arc<dyn ObjectStore> = Arc::clone(&location.store);
+        let log = default_logstore(
+            Arc::new(PrefixStore::new(Arc::clone(&root), prefix)),
+            root,
+            &location.url,
+            &StorageConfig::default(),
+        );
+        let mut table = DeltaTable::new(log);
+        if table
+            .log_store()
+            .is_delta_table_location()
+            .await
+            .map_err(&failed)?
+        {
+            return Err(Error::Exists { url });
+        }
+        let protocol: Protocol = from_json(serde_json::json!({
+            "minReaderVersion": 1,
+            "minWriterVersion": 2,
+        }))
+        .map_err(&failed)?;
+        let metadata = metadata(&schema, partition_by, &url, created).map_err(&failed)?;
+        let operation = DeltaOperation::Create {
+            mode: SaveMode::ErrorIfExists,
+            location: location.url.clone(),
+            protocol: protocol.clone(),
+            metadata: metadata.clone(),
+        };
+        let actions = vec![Action::Protocol(protocol), Action::Metadata(metadata)];
+        commit(&mut table, actions, operation, created)
+            .await
+            .map_err(&failed)?;
+        drop(failed);
+        Ok(Self {
+            table,
+            url,
+            schema,
+            row_group: ROWS_PER_GROUP,
+        })
+    }
+
+    /// Rows of a row group in the files to come.
+    #[must_use]
+    pub fn row_group(mut self, rows: usize) -> Self {
+        self.row_group = rows.max(1);
+        self
+    }
+
+    /// The schema that rows must have.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Appends rows as one commit: one file for each partition, in the order of the rows. Returns
+    /// the new version.
+    ///
+    /// # Errors
+    /// The rows don't fit the schema, or the store refuses.
+    pub async fn append(
+        &mut self,
+        batches: impl IntoIterator<Item = RecordBatch>,
+        committed: SystemTime,
+    ) -> Result<u64> {
+        self.try_append(batches, committed)
+            .await
+            .map_err(failed(&self.url))
+    }
+
+    async fn try_append(
+        &mut self,
+        batches: impl IntoIterator<Item = RecordBatch>,
+        committed: SystemTime,
+    ) -> Result<u64, DeltaTableError> {
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::SNAPPY)
+            .set_max_row_group_row_count(Some(self.row_group))
+            // Page statistics cost more than they save in files this small.
+            .set_statistics_enabled(EnabledStatistics::Chunk)
+            .build();
+        let mut writer =
+            RecordBatchWriter::for_table(&self.table)?.with_writer_properties(properties);
+        for batch in batches {
+            writer.write(batch).await?;
+        }
+        let mut adds = writer.flush().await?;
+        adds.sort_by(|a, b| folder(&a.path).cmp(folder(&b.path)));
+        let version = self.table.version().map_or(0, |version| version + 1);
+        let mut actions = Vec::with_capacity(adds.len());
+        for (index, add) in adds.into_iter().enumerate() {
+            let add = self.rename(add, version, index, committed).await?;
+            actions.push(Action::Add(add));
+        }
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: None,
+            predicate: None,
+        };
+        commit(&mut self.table, actions, operation, committed).await
+    }
+
+    /// deltalake names files at random; the same rows should give the same table.
+    async fn rename(
+        &self,
+        mut add: Add,
+        version: u64,
+        index: usize,
+        committed: SystemTime,
+    ) -> Result<Add, DeltaTableError> {
+        let name = format!(
+            "{}part-{index:05}-{version:05}.snappy.parquet",
+            folder(&add.path)
+        );
+        let from = Path::parse(&add.path).map_err(|e| DeltaTableError::generic(e.to_string()))?;
+        let to = Path::parse(&name).map_err(|e| DeltaTableError::generic(e.to_string()))?;
+        self.table.object_store().rename(&from, &to).await?;
+        add.path = name;
+        add.modification_time = millis(committed);
+        Ok(add)
+    }
+
+    /// Changes the schema: columns may come, nullable ones only, and none may go. Returns the new
+    /// version.
+    ///
+    /// # Errors
+    /// A type has no counterpart in Delta, or the store refuses.
+    pub async fn evolve(&mut self, schema: SchemaRef, committed: SystemTime) -> Result<u64> {
+        let version = self
+            .try_evolve(&schema, committed)
+            .await
+            .map_err(failed(&self.url))?;
+        self.schema = schema;
+        Ok(version)
+    }
+
+    async fn try_evolve(
+        &mut self,
+        schema: &Schema,
+        committed: SystemTime,
+    ) -> Result<u64, DeltaTableError> {
+        for field in self.schema.fields() {
+            schema.field_with_name(field.name())?;
+        }
+        let added = schema
+            .fields()
+            .iter()
+            .filter(|field| self.schema.field_with_name(field.name()).is_err());
+        if let Some(field) = added.clone().find(|field| !field.is_nullable()) {
+            return Err(DeltaTableError::generic(format!(
+                "the column `{}` has no values in the rows so far, so it must be nullable",
+                field.name()
+            )));
+        }
+        let new: StructType = schema.try_into_kernel()?;
+        let fields = added
+            .filter_map(|field| new.field(field.name()).cloned())
+            .collect();
+        let metadata = self.table.snapshot()?.metadata().clone();
+        let actions = vec![Action::Metadata(metadata.with_schema(&new)?)];
+        let operation = DeltaOperation::AddColumn { fields };
+        commit(&mut self.table, actions, operation, committed).await
+    }
+
+    /// Writes a checkpoint of the newest version.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn checkpoint(&self) -> Result<()> {
+        checkpoints::create_checkpoint(&self.table, None)
+            .await
+            .map_err(failed(&self.url))
+    }
+}
+
+fn failed(url: &str) -> impl Fn(DeltaTableError) -> Error + use<> {
+    let url = url.to_owned();
+    move |source| Error::Write {
+        url: url.clone(),
+        source,
+    }
+}
+
+fn millis(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The folder of a file, with the slash behind it; empty for the table's own.
+fn folder(path: &str) -> &str {
+    path.rfind('/').map_or("", |slash| &path[..=slash])
+}
+
+async fn commit(
+    table: &mut DeltaTable,
+    mut actions: Vec<Action>,
+    operation: DeltaOperation,
+    committed: SystemTime,
+) -> Result<u64, DeltaTableError> {
+    let info = CommitInfo {
+        timestamp: Some(millis(committed)),
+        ..operation.get_commit_info()
+    };
+    actions.insert(0, Action::CommitInfo(info));
+    let properties = CommitProperties::default()
+        .with_create_checkpoint(false)
+        .with_cleanup_expired_logs(Some(false));
+    let state = table.snapshot().ok();
+    let version = CommitBuilder::from(properties)
+        .with_actions(actions)
+        .build(
+            state.map(|state| state as &dyn TableReference),
+            table.log_store(),
+            operation,
+        )
+        .await?
+        .version();
+    table.update_state().await?;
+    Ok(version)
+}
+
+fn metadata(
+    schema: &Schema,
+    partition_by: &[String],
+    url: &str,
+    created: SystemTime,
+) -> Result<Metadata, DeltaTableError> {
+    let schema: StructType = schema.try_into_kernel()?;
+    from_json(serde_json::json!({
+        "id": identity(url),
+        "name": null,
+        "description": null,
+        "format": { "provider": "parquet", "options": HashMap::<String, String>::new() },
+        "schemaString": serde_json::to_string(&schema)?,
+        "partitionColumns": partition_by,
+        "configuration": HashMap::<String, String>::new(),
+        "createdTime": millis(created),
+    }))
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(
+    json: serde_json::Value,
+) -> Result<T, DeltaTableError> {
+    Ok(serde_json::from_value(json)?)
+}
+
+/// An id in the form of a UUID that depends on the last folders of the address only, so that the
+/// same table in two places has the same id.
+fn identity(url: &str) -> String {
+    let parts: Vec<&str> = url.trim_end_matches('/').rsplit('/').take(3).collect();
+    let hash = |salt: u64| {
+        parts
+            .join("/")
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325 ^ salt, |hash: u64, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+            })
+    };
+    let (high, low) = (hash(0), hash(0x9e37_79b9));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    )
+}

@@ -28,6 +28,14 @@ macro_rules! recipe {
     };
 }
 
+/// Values of a row or a struct by name: `row! { "channel" => 7, "width" => 0.4 }`.
+#[macro_export]
+macro_rules! row {
+    ($($name:literal => $value:expr),* $(,)?) => {
+        vec![$(($name, $crate::made_up::Cell::from($value))),*] as $crate::made_up::Row
+    };
+}
+
 /// What a [`Recipe`] hands its rows to.
 #[derive(Debug)]
 pub struct Maker<'a> {

@@ -104,16 +104,14 @@ fn device_health(maker: &mut Maker<'_>) {
 fn charge_sessions(maker: &mut Maker<'_>) {
     let first = day("2026-02-16");
     for on in first..first + 14 {
-        for implant in [2, 6, 7, 7, 8] {
+        for (implant, hour) in [(2, 22), (6, 21), (7, 5), (7, 21), (8, 20)] {
             if implant == 8 && on < day("2026-02-25") {
                 continue;
             }
-            let mut random = maker.random("charging").nth(implant * 100_000 + on);
-            let mut hour = 0;
-            for _ in 0..if implant == 7 { 1 } else { 2 } {
-                hour += 1;
-            }
-            let begin = on * DAY + (20 + hour) * HOUR + random.whole(0, 40) * MINUTE;
+            let mut random = maker
+                .random("charging")
+                .nth((implant * 100_000 + on) * 24 + hour);
+            let begin = on * DAY + hour * HOUR + random.whole(0, 40) * MINUTE;
             let ended_by = match random.unit() {
                 x if implant == 7 && x < 0.6 => "hot",
                 x if x < 0.7 => "full",

@@ -11,6 +11,9 @@ recipe!("manufacturing.assembly_steps", assembly_steps);
 recipe!("manufacturing.electrode_tests", electrode_tests);
 recipe!("manufacturing.leak_tests", leak_tests);
 
+/// Threads cut from a wafer.
+const THREADS: i64 = 192;
+
 /// Wafers whose threads are built in during the days of this demo.
 const WAFERS: [&str; 5] = ["W0229", "W0230", "W0231", "W0232", "W0233"];
 
@@ -26,24 +29,20 @@ fn parts(maker: &mut Maker<'_>) {
         ("reworked", Type::Bool),
     ]);
     let families = [
-        ("thread", 128),
+        ("thread", THREADS),
         ("asic", 4),
         ("feedthrough", 8),
         ("battery", 6),
         ("case", 6),
         ("implant", 2),
     ];
-    for (number, on) in (0..).zip(["2026-02-16", "2026-02-17", "2026-02-18"]) {
+    for (number, on) in (0_usize..).zip(["2026-02-16", "2026-02-17", "2026-02-18"]) {
         for (family, count) in families {
             let mut random = maker.random(family).nth(day(on));
             for part in 0..count {
-                let wafer = WAFERS[usize::try_from(number).unwrap_or(0)];
+                let wafer = WAFERS[number + 1];
                 let (serial, lot, parent) = match family {
-                    "thread" => {
-                        let wafer = if part < 64 { wafer } else { WAFERS[2] };
-                        let serial = thread_serial(wafer, part % 64);
-                        (serial, wafer.to_owned(), Some(wafer))
-                    }
+                    "thread" => (thread_serial(wafer, part), wafer.to_owned(), Some(wafer)),
                     _ => (
                         format!(
                             "{}-26{:02}{part:02}",
@@ -144,7 +143,7 @@ fn assembly_steps(maker: &mut Maker<'_>) {
         let on = first + offset;
         for step in &ROUTE {
             let parts = match step.name {
-                "thread_bond" => maker.scaled(192.0),
+                "thread_bond" => THREADS,
                 _ => maker.scaled(12.0),
             };
             for part in 0..parts {
@@ -239,7 +238,8 @@ fn electrode_tests(maker: &mut Maker<'_>) {
             "W0221" => "2025-09-17",
             _ => "2026-02-12",
         };
-        for thread in 0..64 {
+        let threads = if tested < "2026" { 64 } else { THREADS };
+        for thread in 0..threads {
             let mut random = maker.random(wafer).nth(thread);
             let scrap = random.chance(0.06);
             for contact in 0..16 {

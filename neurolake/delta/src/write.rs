@@ -322,3 +322,119 @@ fn identity(url: &str) -> String {
         low & 0xffff_ffff_ffff
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::datatypes::{DataType, Field};
+
+    use super::*;
+
+    fn schema(note: bool) -> SchemaRef {
+        let mut fields = vec![
+            Field::new("stain", DataType::Utf8, false),
+            Field::new("number", DataType::Int64, false),
+        ];
+        if note {
+            fields.push(Field::new("note", DataType::Utf8, true));
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    fn rows(schema: &SchemaRef, numbers: &[i64]) -> RecordBatch {
+        let stains = numbers
+            .iter()
+            .map(|number| if number % 2 == 0 { "H&E" } else { "NeuN" });
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from_iter_values(stains)),
+            Arc::new(Int64Array::from(numbers.to_vec())),
+        ];
+        if schema.fields().len() == 3 {
+            columns.push(Arc::new(StringArray::from(vec![Some("n"); numbers.len()])));
+        }
+        RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+    }
+
+    fn at(second: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_770_000_000 + second)
+    }
+
+    async fn table(folder: &std::path::Path) -> DeltaTable {
+        let location = Location::local(folder).unwrap();
+        let partitions = ["stain".to_owned()];
+        let mut writer = Writer::create(&location, schema(false), &partitions, at(0))
+            .await
+            .unwrap()
+            .row_group(2);
+        let batch = rows(&schema(false), &[1, 2, 3, 4, 5, 6]);
+        assert_eq!(writer.append([batch], at(1)).await.unwrap(), 1);
+        assert_eq!(writer.evolve(schema(true), at(2)).await.unwrap(), 2);
+        let batch = rows(&schema(true), &[7, 8]);
+        assert_eq!(writer.append([batch], at(3)).await.unwrap(), 3);
+        writer.checkpoint().await.unwrap();
+        deltalake::open_table(location.url).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn other_readers_see_versions_partitions_and_statistics() {
+        let folder = tempfile::tempdir().unwrap();
+        let table = table(folder.path()).await;
+        assert_eq!(table.version(), Some(3));
+        let snapshot = table.snapshot().unwrap();
+        let fields: Vec<_> = snapshot
+            .schema()
+            .fields()
+            .map(|f| f.name().clone())
+            .collect();
+        assert_eq!(fields, ["stain", "number", "note"]);
+        let mut files: Vec<_> = table.get_file_uris().unwrap().collect();
+        files.sort();
+        assert_eq!(files.len(), 4);
+        for file in &files {
+            assert!(file.ends_with(".snappy.parquet"), "{file}");
+        }
+        let log = folder.path().join("_delta_log");
+        let commit = std::fs::read_to_string(log.join("00000000000000000001.json")).unwrap();
+        assert!(commit.contains("1770000001000"), "{commit}");
+        assert!(
+            commit.contains(r#"\"minValues\":{\"number\":2}"#),
+            "{commit}"
+        );
+        assert!(log.join("00000000000000000003.checkpoint.parquet").exists());
+    }
+
+    #[tokio::test]
+    async fn the_same_rows_give_the_same_files() {
+        let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        table(one.path()).await;
+        table(two.path()).await;
+        let name = "stain=NeuN/part-00001-00001.snappy.parquet";
+        let read = |folder: &tempfile::TempDir| std::fs::read(folder.path().join(name)).unwrap();
+        assert_eq!(read(&one), read(&two));
+    }
+
+    #[tokio::test]
+    async fn mistakes_are_errors() {
+        let folder = tempfile::tempdir().unwrap();
+        table(folder.path()).await;
+        let location = Location::local(folder.path()).unwrap();
+        let again = Writer::create(&location, schema(false), &[], at(0)).await;
+        assert!(matches!(again, Err(Error::Exists { .. })));
+
+        let folder = tempfile::tempdir().unwrap();
+        let location = Location::local(folder.path()).unwrap();
+        let mut writer = Writer::create(&location, schema(false), &[], at(0))
+            .await
+            .unwrap();
+        let strict = Schema::new(vec![
+            Field::new("stain", DataType::Utf8, false),
+            Field::new("number", DataType::Int64, false),
+            Field::new("must", DataType::Int64, false),
+        ]);
+        let error = writer.evolve(Arc::new(strict), at(1)).await.unwrap_err();
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("`must`"), "{cause}");
+    }
+}

@@ -18,12 +18,16 @@ mod guess;
 mod maker;
 pub mod picture;
 mod random;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use futures::StreamExt;
 use neurolake_model::{Catalog, Table};
@@ -257,7 +261,7 @@ pub async fn write(
         return Err(Error::Size(options.size));
     }
     fs::create_dir_all(folder).map_err(|source| Error::io(folder, source))?;
-    let _lock = lock(folder)?;
+    let lock = Arc::new(lock(folder)?);
     let mut list = open_list(folder, options)?;
     let jobs = jobs(catalog);
     check(folder, &list, &jobs)?;
@@ -288,14 +292,15 @@ pub async fn write(
             _ => work.push(job),
         }
     }
-    // One file at a time is listed before it is written, so that a kill leaves nothing unknown.
+    // Each table is listed before it is written, so that a kill leaves nothing unknown.
     let list = Arc::new(tokio::sync::Mutex::new(&mut list));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let mut running = futures::stream::iter(work.into_iter().map(|job| {
         let (catalog, list, options) = (Arc::clone(&catalog), Arc::clone(&list), *options);
+        let lock = Arc::clone(&lock);
         async move {
             let name = job.name.clone();
-            let made = make(&catalog, folder, &options, job, &list).await;
+            let made = make(&catalog, folder, &options, job, &list, lock).await;
             made.map(|rows| (name.clone(), rows))
                 .map_err(|source| Error::Table {
                     table: name,
@@ -411,6 +416,7 @@ async fn make(
     options: &Options,
     job: Job,
     list: &tokio::sync::Mutex<&mut List>,
+    lock: Arc<fs::File>,
 ) -> Result<u64, Error> {
     let (seed, size) = (options.seed, options.size);
     let mut paths = BTreeSet::from([job.place.clone()]);
@@ -426,7 +432,9 @@ async fn make(
     }
     let (catalog, full) = (Arc::clone(catalog), folder.join(&job.place));
     let (database, table) = (job.database.clone(), job.table.clone());
-    let (rows, blobs) = tokio::spawn(async move {
+    let task = tokio::spawn(async move {
+        // Whoever gives up on us must not find the folder free while we still write.
+        let _lock = lock;
         let Some(declared) = catalog.table(&database, &table) else {
             return Ok((0, Vec::new()));
         };
@@ -434,8 +442,8 @@ async fn make(
         let blobs = std::mem::take(&mut maker.files);
         let rows = files::write(&full, declared, maker).await?;
         Ok::<_, Error>((rows, blobs))
-    })
-    .await??;
+    });
+    let (rows, blobs) = AbortOnDrop(task).await??;
 
     let mut list = list.lock().await;
     let blobs: Vec<(PathBuf, Vec<u8>)> = blobs
@@ -459,6 +467,23 @@ async fn make(
     announce(&mut list, &job, &paths, Some(rows));
     list.save(folder)?;
     Ok(rows)
+}
+
+/// A task that ends, at its next pause, when nobody waits for it any more.
+struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, tokio::task::JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(context)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 fn announce(list: &mut List, job: &Job, paths: &BTreeSet<PathBuf>, rows: Option<u64>) {

@@ -89,7 +89,7 @@ pub enum Error {
         url: String,
         /// What deltalake says.
         #[source]
-        source: deltalake::DeltaTableError,
+        source: Arc<deltalake::DeltaTableError>,
     },
 }
 
@@ -141,7 +141,11 @@ impl Error {
             Self::NoSuchVersion { .. } | Self::NoSuchTime { .. } => {
                 Some("older versions disappear when the log is cleaned up")
             }
-            Self::Log { .. } | Self::Files { .. } | Self::Unsupported { .. } => None,
+            Self::Exists { .. } => Some("choose another folder"),
+            Self::Log { .. }
+            | Self::Files { .. }
+            | Self::Unsupported { .. }
+            | Self::Write { .. } => None,
         }
     }
 }

@@ -25,7 +25,7 @@ async fn lake(folder: &Path) -> Lake {
     let catalog = catalog();
     write(&catalog, folder, &OPTIONS, &|_| {}).await.unwrap();
     let stores = stores(&catalog, folder);
-    lake_builder(catalog).stores(stores).build().into()
+    lake_builder(catalog).stores(stores).build().unwrap().into()
 }
 
 /// The one number that a query gives, and the query in a failure.

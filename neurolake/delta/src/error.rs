@@ -141,7 +141,7 @@ impl Error {
             Self::NoSuchVersion { .. } | Self::NoSuchTime { .. } => {
                 Some("older versions disappear when the log is cleaned up")
             }
-            Self::Exists { .. } => Some("remove the folder, or write somewhere else"),
+            Self::Exists { .. } => Some("choose another folder"),
             Self::Log { .. }
             | Self::Files { .. }
             | Self::Unsupported { .. }

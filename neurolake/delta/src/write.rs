@@ -13,13 +13,11 @@ use arrow::datatypes::{Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
 use deltalake::kernel::{Action, Add, CommitInfo, Metadata, MetadataExt, Protocol, StructType};
-use deltalake::logstore::{StorageConfig, default_logstore};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError, checkpoints};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::prefix::PrefixStore;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::basic::Compression;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
@@ -54,16 +52,7 @@ impl Writer {
     ) -> Result<Self> {
         let url = location.url.to_string();
         let failed = failed(&url);
-        let prefix = Path::from_url_path(location.url.path())
-            .map_err(|error| failed(DeltaTableError::generic(error.to_string())))?;
-        let root: Arc<dyn ObjectStore> = Arc::clone(&location.store);
-        let log = default_logstore(
-            Arc::new(PrefixStore::new(Arc::clone(&root), prefix)),
-            root,
-            &location.url,
-            &StorageConfig::default(),
-        );
-        let mut table = DeltaTable::new(log);
+        let mut table = DeltaTable::new(location.log_store());
         if table
             .log_store()
             .is_delta_table_location()
@@ -233,7 +222,7 @@ fn failed(url: &str) -> impl Fn(DeltaTableError) -> Error + use<> {
     let url = url.to_owned();
     move |source| Error::Write {
         url: url.clone(),
-        source: source.into(),
+        source: Arc::new(source),
     }
 }
 

@@ -282,7 +282,7 @@ fn trials(maker: &Maker<'_>, session: &Session) -> Vec<Trial> {
             "webgrid" => (900, 0.016),
             "center_out" => (8, 0.05),
             "typing" => (42, 0.03),
-            _ => (2, 0.04),
+            _ => (16, 0.04),
         };
         let angle = random.between(0.0, std::f64::consts::TAU);
         let to = match task {

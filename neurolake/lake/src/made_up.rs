@@ -30,7 +30,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::StreamExt;
-use neurolake_model::{Catalog, Table};
+use neurolake_model::{Catalog, Source, Table};
+use neurolake_query::stores::DEFAULT;
+use neurolake_query::{ObjectStoreSettings, Store, Stores};
 use serde::{Deserialize, Serialize};
 
 pub use cell::{Cell, Row};
@@ -320,6 +322,26 @@ pub async fn write(
         });
     }
     Ok(summary)
+}
+
+/// Stores that read what [`write`] made in this folder: one for each that the catalog names.
+pub fn stores(catalog: &Catalog, folder: &Path) -> Stores {
+    let mut stores = Stores::default();
+    for (_, table) in catalog.tables() {
+        let store = match &table.source {
+            Source::Delta { .. } | Source::Parquet { .. } => Store::Objects(ObjectStoreSettings {
+                local: Some(folder.join("buckets")),
+                ..ObjectStoreSettings::default()
+            }),
+            Source::Postgres { .. } | Source::Sheet { .. } => Store::Copies {
+                folder: folder.join("copies"),
+            },
+            Source::Sql { .. } | Source::Function { .. } => continue,
+        };
+        let name = table.store.as_deref().unwrap_or(DEFAULT);
+        stores.by_name.entry(name.to_owned()).or_insert(store);
+    }
+    stores
 }
 
 /// Held while data is made up.

@@ -28,7 +28,7 @@ fn normalized_band_power(maker: &mut Maker<'_>) {
         let tuning: Vec<(f32, f32)> = (0..CHANNELS)
             .map(|_| {
                 let angle = random.between(0.0, std::f64::consts::TAU);
-                let gain = random.log_normal(0.5, 0.7).min(3.0);
+                let gain = random.log_normal(1.1, 0.6).min(4.0);
                 ((gain * angle.cos()) as f32, (gain * angle.sin()) as f32)
             })
             .collect();
@@ -36,7 +36,7 @@ fn normalized_band_power(maker: &mut Maker<'_>) {
             .map(|channel| contact(maker, session.implant, channel).1)
             .collect();
         let mut drift = [0.0_f32; 64];
-        for index in 0..length(maker, &session, 2_400.0, 160.0) {
+        for index in 0..length(maker, &session, 4_000.0, 160.0) {
             let bin = FIRST_BIN + index;
             let now = session.start + bin * BIN;
             for value in &mut drift {

@@ -36,9 +36,17 @@
 //!
 //! This room knows declarations and the types of their columns; it refuses to read source code.
 //! Read in this order: [`prelude`], [`values`] (what a field of a schema struct holds),
-//! [`registry`] (every declaration that is linked into the program).
+//! [`registry`] (every declaration that is linked into the program). With the feature `engine` the
+//! program can also read what it declares: `lake` (the handle), `functions` (calls function
+//! tables), `scalars` (values to and from the query engine).
 
+#[cfg(feature = "engine")]
+mod functions;
+#[cfg(feature = "engine")]
+mod lake;
 pub mod registry;
+#[cfg(feature = "engine")]
+mod scalars;
 pub mod values;
 
 pub use neurolake_macros::{Columns, table};
@@ -46,14 +54,32 @@ pub use neurolake_model as model;
 pub use registry::{Columns, Table};
 pub use values::{Blob, Date, Decimal, Timestamp};
 
+#[cfg(feature = "engine")]
+pub use functions::lake_builder;
+#[cfg(feature = "engine")]
+pub use lake::Lake;
+/// The query engine.
+#[cfg(feature = "engine")]
+pub use neurolake_query::datafusion;
+#[cfg(feature = "engine")]
+pub use neurolake_query::datafusion::dataframe::DataFrame;
+#[cfg(feature = "engine")]
+pub use neurolake_query::{Answer, Error, Kind, LakeBuilder, Limits, Request, Result};
+#[cfg(feature = "engine")]
+pub use scalars::FromArgument;
+
 /// Everything that a module of declarations needs.
 pub mod prelude {
     pub use crate::values::{Blob, Date, Decimal, Timestamp};
     pub use crate::{Columns, table};
+    #[cfg(feature = "engine")]
+    pub use crate::{DataFrame, Lake, Result};
 }
 
 /// Used by the code that the macros write.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "engine")]
+    pub use crate::functions::{Answer, Rows, answer, argument};
     pub use inventory::submit;
 }

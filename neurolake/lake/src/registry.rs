@@ -3,8 +3,14 @@
 //! A crate whose items nobody uses may be dropped by the linker together with its declarations;
 //! mention it (`use my_lake as _;`) in the program that asks.
 
-use neurolake_model::Column;
+use std::collections::BTreeMap;
+
+#[cfg(feature = "engine")]
+use neurolake_model::declaration::database_of;
 use neurolake_model::declaration::{ColumnDeclaration, DeclaredTable, TableDeclaration, TypeRef};
+use neurolake_model::{
+    Catalog, Column, Database, Endpoints, FORMAT_VERSION, Location, Table as CatalogTable,
+};
 
 /// Gives the columns of a struct that a column or a function names.
 type ColumnsOf = fn() -> Vec<Column>;
@@ -15,6 +21,8 @@ pub struct Registration {
     pub module: &'static str,
     pub declaration: &'static str,
     pub nested: &'static [(&'static str, ColumnsOf)],
+    #[cfg(feature = "engine")]
+    pub rows: Option<crate::functions::Rows>,
 }
 
 inventory::collect!(Registration);
@@ -47,6 +55,79 @@ pub fn tables() -> Vec<DeclaredTable> {
         (a.database(), &a.declaration.table.name).cmp(&(b.database(), &b.declaration.table.name))
     });
     tables
+}
+
+/// The catalog of everything that is linked into the program, for programs whose source is not at
+/// hand. `catalog-gen` knows more: documentation of modules, links, settings of the workspace.
+///
+/// Tables at the root of a crate, which belong to no database, are left out.
+pub fn catalog(name: &str) -> Catalog {
+    let mut databases: BTreeMap<String, Database> = BTreeMap::new();
+    for declared in tables() {
+        let Some(name) = declared.database().map(str::to_owned) else {
+            continue;
+        };
+        let database = databases.entry(name.clone()).or_insert_with(|| Database {
+            name,
+            docs: String::new(),
+            location: Location::default(),
+            tables: Vec::new(),
+        });
+        database.tables.push(table(declared));
+    }
+    Catalog {
+        format_version: FORMAT_VERSION,
+        name: name.to_owned(),
+        title: String::new(),
+        docs: String::new(),
+        repository: None,
+        jupyterhub: None,
+        endpoints: Endpoints::default(),
+        databases: databases.into_values().collect(),
+    }
+}
+
+fn table(declared: DeclaredTable) -> CatalogTable {
+    let mut partitions = declared.declaration.table.partition_by;
+    for partition in &mut partitions {
+        let column = declared.columns.iter().find(|c| c.name == partition.name);
+        if let Some(column) = column {
+            partition.data_type = Some(column.data_type.clone());
+        }
+    }
+    CatalogTable {
+        rust_path: format!("{}::{}", declared.module, declared.declaration.item),
+        columns: declared.columns,
+        partition_by: partitions,
+        ..declared.declaration.table
+    }
+}
+
+/// Database and name of a table.
+#[cfg(feature = "engine")]
+pub(crate) fn names<T: Table>() -> (String, String) {
+    let declaration: TableDeclaration = parse(T::DECLARATION);
+    names_of(T::MODULE, &declaration)
+}
+
+/// All functions with their databases and names.
+#[cfg(feature = "engine")]
+pub(crate) fn functions() -> impl Iterator<Item = (String, String, crate::functions::Rows)> {
+    inventory::iter::<Registration>
+        .into_iter()
+        .filter_map(|registration| {
+            let rows = registration.rows?;
+            let declaration: TableDeclaration = parse(registration.declaration);
+            let (database, table) = names_of(registration.module, &declaration);
+            Some((database, table, rows))
+        })
+}
+
+#[cfg(feature = "engine")]
+fn names_of(module: &str, declaration: &TableDeclaration) -> (String, String) {
+    let database = database_of(module, declaration.database.as_deref());
+    let table = declaration.table.name.clone();
+    (database.unwrap_or_default().to_owned(), table)
 }
 
 fn declared_table(registration: &Registration) -> DeclaredTable {

@@ -4,8 +4,9 @@ use neurolake_declare as declare;
 use neurolake_declare::diagnostic::{Diagnostic, SpanRange};
 use neurolake_model::declaration::ColumnDeclaration;
 use proc_macro2::{Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
-use syn::{Fields, Item, ItemFn, ItemStruct};
+use quote::{format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::{Fields, FnArg, Item, ItemFn, ItemStruct, Pat, PatType, Type};
 
 pub(crate) fn table(arguments: TokenStream, tokens: &TokenStream) -> TokenStream {
     let item: Item = match syn::parse2(tokens.clone()) {
@@ -42,6 +43,8 @@ pub(crate) fn table(arguments: TokenStream, tokens: &TokenStream) -> TokenStream
                 return quote!(#kept #errors);
             }
             let nested = nested(&declaration.columns);
+            let rows =
+                cfg!(feature = "engine").then(|| quote!(rows: ::core::option::Option::None,));
             quote! {
                 #kept
 
@@ -50,6 +53,7 @@ pub(crate) fn table(arguments: TokenStream, tokens: &TokenStream) -> TokenStream
                         module: ::core::module_path!(),
                         declaration: #json,
                         nested: #nested,
+                        #rows
                     }
                 }
             }
@@ -71,6 +75,7 @@ pub(crate) fn table(arguments: TokenStream, tokens: &TokenStream) -> TokenStream
             } else {
                 quote! { &[] }
             };
+            let rows = cfg!(feature = "engine").then(|| rows(&item));
             quote! {
                 #kept
 
@@ -79,6 +84,7 @@ pub(crate) fn table(arguments: TokenStream, tokens: &TokenStream) -> TokenStream
                         module: ::core::module_path!(),
                         declaration: #json,
                         nested: #nested,
+                        #rows
                     }
                 }
             }
@@ -130,15 +136,7 @@ fn function(item: &ItemFn, inputs: &[String]) -> TokenStream {
     if cfg!(feature = "engine") {
         return quote!(#item);
     }
-    let types = item
-        .sig
-        .inputs
-        .iter()
-        .skip(1)
-        .filter_map(|input| match input {
-            syn::FnArg::Typed(typed) => Some(&typed.ty),
-            syn::FnArg::Receiver(_) => None,
-        });
+    let types = arguments(item).map(|argument| &argument.ty);
     let inputs = inputs
         .iter()
         .filter(|input| !input.contains('.'))
@@ -160,6 +158,61 @@ fn function(item: &ItemFn, inputs: &[String]) -> TokenStream {
                 #(let _: ::core::option::Option<#inputs> = ::core::option::Option::None;)*
             }
         };
+    }
+}
+
+/// What a query gives, as arguments of the function.
+fn arguments(item: &ItemFn) -> impl Iterator<Item = &PatType> {
+    item.sig
+        .inputs
+        .iter()
+        .skip(1)
+        .filter_map(|input| match input {
+            FnArg::Typed(typed) => Some(typed),
+            FnArg::Receiver(_) => None,
+        })
+}
+
+/// A call of the function with values from a query.
+fn rows(item: &ItemFn) -> TokenStream {
+    let ident = &item.sig.ident;
+    // Names of the user's own items must not be hidden by those of the arguments.
+    let name = |index| format_ident!("argument_{index}", span = Span::mixed_site());
+    let mut names = Vec::new();
+    let mut values = Vec::new();
+    for (index, argument) in arguments(item).enumerate() {
+        let name = name(index);
+        let ty = &argument.ty;
+        let label = match &*argument.pat {
+            Pat::Ident(pattern) => pattern.ident.unraw().to_string(),
+            other => quote!(#other).to_string(),
+        };
+        values.push(match &**ty {
+            Type::Reference(_) => {
+                names.push(quote!(&#name));
+                quote! {
+                    let #name: ::std::string::String =
+                        ::neurolake::__private::argument(#label, values.next())?;
+                }
+            }
+            _ => {
+                names.push(quote!(#name));
+                quote! {
+                    let #name: #ty = ::neurolake::__private::argument(#label, values.next())?;
+                }
+            }
+        });
+    }
+    quote! {
+        rows: ::core::option::Option::Some(|lake, values| {
+            ::std::boxed::Box::pin(async move {
+                #[allow(unused_mut, unused_variables)]
+                let mut values = values.into_iter();
+                #(#values)*
+                #[allow(deprecated)]
+                ::neurolake::__private::answer(#ident(&lake #(, #names)*).await)
+            })
+        }),
     }
 }
 

@@ -149,13 +149,16 @@ pub struct DeclaredTable {
 impl DeclaredTable {
     /// Name of the database: the override, or the top-level module. `None` at the crate root.
     pub fn database(&self) -> Option<&str> {
-        if let Some(database) = &self.declaration.database {
-            return Some(database);
-        }
-        let mut segments = self.module.split("::");
-        segments.next();
-        segments
-            .next()
-            .map(|module| module.strip_prefix("r#").unwrap_or(module))
+        database_of(&self.module, self.declaration.database.as_deref())
     }
+}
+
+/// Name of the database of a table in this module: the override, or the top-level module. `None`
+/// at the crate root.
+pub fn database_of<'a>(module: &'a str, overridden: Option<&'a str>) -> Option<&'a str> {
+    if overridden.is_some() {
+        return overridden;
+    }
+    let module = module.split("::").nth(1)?;
+    Some(module.strip_prefix("r#").unwrap_or(module))
 }

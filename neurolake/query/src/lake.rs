@@ -233,6 +233,16 @@ impl Lake {
         Ok(DataFrame::new(self.context.state(), plan))
     }
 
+    /// A query in SQL as a lazy frame, in this session.
+    ///
+    /// # Errors
+    /// The statement is wrong or does more than read, or a table that it names can't be opened.
+    pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
+        let state = self.context.state();
+        let plan = session::plan(&state, statement).await?;
+        Ok(DataFrame::new(state, plan))
+    }
+
     /// A table as DataFusion sees it, now or at an earlier time.
     ///
     /// # Errors

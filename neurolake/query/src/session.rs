@@ -9,6 +9,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::catalog::SessionCatalog;
@@ -51,8 +52,7 @@ impl Lake {
     pub async fn query(&self, request: Request) -> Result<Answer> {
         let session = self.session();
         let state = session.context.state();
-        let plan = state.create_logical_plan(&request.sql).await?;
-        policy::check(&plan)?;
+        let plan = plan(&state, &request.sql).await?;
         let plan = match request.parameters {
             Some(parameters) => plan.with_param_values(parameters)?,
             None => plan,
@@ -64,6 +64,13 @@ impl Lake {
             stream,
         })
     }
+}
+
+/// Plans a statement that only reads.
+pub(crate) async fn plan(state: &SessionState, statement: &str) -> Result<LogicalPlan> {
+    let plan = state.create_logical_plan(statement).await?;
+    policy::check(&plan)?;
+    Ok(plan)
 }
 
 /// What every session starts from.

@@ -33,13 +33,26 @@ pub(crate) async fn catalog(State(doors): State<Doors>, headers: HeaderMap) -> R
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     let tag = format!("W/\"{:016x}\"", hasher.finish());
-    let known = headers.get(header::IF_NONE_MATCH).and_then(|known| known.to_str().ok());
+    let known = headers
+        .get(header::IF_NONE_MATCH)
+        .and_then(|known| known.to_str().ok());
     let is_known = known.is_some_and(|known| known.split(',').any(|one| one.trim() == tag));
-    let status = if is_known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
-    let body = if is_known { String::new() } else { text.clone() };
+    let status = if is_known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
+    let body = if is_known {
+        String::new()
+    } else {
+        text.clone()
+    };
     let tag = HeaderValue::from_str(&tag).unwrap_or(HeaderValue::from_static("W/\"\""));
     let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        ),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
         (header::ETAG, tag),
     ];

@@ -144,12 +144,19 @@ impl End for Box<StreamWriter<Vec<u8>>> {
 }
 
 fn unwritable(error: ArrowError) -> Error {
-    Error::new(Kind::BadRequest, format!("the answer can't be written: {error}"))
-        .with_hint("choose another format, or cast the column in the statement")
+    Error::new(
+        Kind::BadRequest,
+        format!("the answer can't be written: {error}"),
+    )
+    .with_hint("choose another format, or cast the column in the statement")
 }
 
 fn check_names(schema: &Schema) -> Result<()> {
-    let mut names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let mut names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
     names.sort_unstable();
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(()),

@@ -71,11 +71,23 @@ mod tests {
     fn quality_decides_then_exactness() {
         for (accept, format) in [
             ("*/*", Some(Format::Json)),
-            ("text/html, application/xhtml+xml, */*;q=0.8", Some(Format::Json)),
-            ("text/csv;q=0.5, application/x-ndjson;q=0.9", Some(Format::NdJson)),
-            ("*/*, application/vnd.apache.arrow.stream", Some(Format::Arrow)),
+            (
+                "text/html, application/xhtml+xml, */*;q=0.8",
+                Some(Format::Json),
+            ),
+            (
+                "text/csv;q=0.5, application/x-ndjson;q=0.9",
+                Some(Format::NdJson),
+            ),
+            (
+                "*/*, application/vnd.apache.arrow.stream",
+                Some(Format::Arrow),
+            ),
             ("application/json;q=0, text/*", Some(Format::Csv)),
-            ("application/json; charset=utf-8; q=0.1, text/csv;q=0.2", Some(Format::Csv)),
+            (
+                "application/json; charset=utf-8; q=0.1, text/csv;q=0.2",
+                Some(Format::Csv),
+            ),
             ("TEXT/CSV", Some(Format::Csv)),
             ("application/json;q=nonsense", None),
             ("image/png", None),

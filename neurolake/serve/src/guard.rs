@@ -25,9 +25,12 @@ pub(crate) async fn guard(State(doors): State<Doors>, request: Request, next: Ne
 /// The `Host` of a request, or the authority of its address in HTTP/2.
 fn host(request: &Request) -> Option<&str> {
     let header = request.headers().get(header::HOST);
-    header
-        .and_then(|host| host.to_str().ok())
-        .or_else(|| request.uri().authority().map(|authority| authority.as_str()))
+    header.and_then(|host| host.to_str().ok()).or_else(|| {
+        request
+            .uri()
+            .authority()
+            .map(|authority| authority.as_str())
+    })
 }
 
 /// DNS rebinding: a foreign name that suddenly means 127.0.0.1 makes the browser believe that this
@@ -59,7 +62,9 @@ fn check_origin(settings: &Settings, request: &Request) -> Option<Refusal> {
     let headers = request.headers();
     let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str());
     let origin = match origin {
-        None if is_cross_site(headers) && request.uri().path().starts_with("/api/") => "another site",
+        None if is_cross_site(headers) && request.uri().path().starts_with("/api/") => {
+            "another site"
+        }
         None => return None,
         Some(Err(_)) => "another site",
         Some(Ok(origin)) if is_own(origin, host(request)) => return None,
@@ -85,7 +90,9 @@ fn is_own(origin: &str, host: Option<&str>) -> bool {
 
 /// Whether the client is on this machine, as far as one can see.
 pub(crate) fn is_local(headers: &HeaderMap, peer: Option<SocketAddr>) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     // Behind a proxy every client seems to be here.
     let is_forwarded = headers.contains_key("forwarded") || headers.contains_key("x-forwarded-for");
     peer.is_some_and(|peer| is_loopback(peer.ip()))
@@ -123,10 +130,20 @@ mod tests {
 
     #[test]
     fn names_of_this_machine() {
-        for host in ["localhost:8080", "127.0.0.1:1", "[::1]:8080", "lake.localhost", "10.0.0.7"] {
+        for host in [
+            "localhost:8080",
+            "127.0.0.1:1",
+            "[::1]:8080",
+            "lake.localhost",
+            "10.0.0.7",
+        ] {
             assert!(is_this_machine(without_port(host)), "{host}");
         }
-        for host in ["evil.example", "localhost.evil.example:80", "127.0.0.1.nip.io"] {
+        for host in [
+            "evil.example",
+            "localhost.evil.example:80",
+            "127.0.0.1.nip.io",
+        ] {
             assert!(!is_this_machine(without_port(host)), "{host}");
         }
     }

@@ -64,7 +64,8 @@ fn tables(lake: &Lake, sql: &str) -> Vec<(String, String)> {
     let references = references.unwrap_or_default().into_iter();
     references
         .filter_map(|reference| match reference {
-            TableReference::Partial { schema, table } | TableReference::Full { schema, table, .. } => {
+            TableReference::Partial { schema, table }
+            | TableReference::Full { schema, table, .. } => {
                 Some((schema.to_string(), table.to_string()))
             }
             TableReference::Bare { .. } => None,

@@ -58,7 +58,10 @@ impl Running {
             let mut log = Log::new(id, format, &sql);
             let outcome = produce(&shared_too, request, format, &sender, &mut log).await;
             log.end(&outcome);
-            shared_too.health.saw(&shared_too.lake, &sql, &outcome).await;
+            shared_too
+                .health
+                .saw(&shared_too.lake, &sql, &outcome)
+                .await;
             // Whoever asked again after the end finds the place free.
             drop(admitted);
             let last = outcome.map(|()| Piece::End);

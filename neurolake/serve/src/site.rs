@@ -66,6 +66,9 @@ fn tagged(mut answer: Response<Body>, known: Option<&HeaderValue>) -> Response<B
 fn tag(headers: &HeaderMap) -> Option<String> {
     let modified = headers.get(header::LAST_MODIFIED)?.to_str().ok()?;
     let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?;
-    let plain: String = modified.chars().filter(char::is_ascii_alphanumeric).collect();
+    let plain: String = modified
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect();
     Some(format!("W/\"{plain}-{length}\""))
 }

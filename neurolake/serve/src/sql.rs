@@ -17,8 +17,7 @@ use crate::parameters;
 use crate::refusal::Refusal;
 use crate::running::Running;
 
-const EXAMPLE: &str =
-    "send the statement as the body, or {\"sql\": \"select ...\", \"parameters\": [..]} as application/json";
+const EXAMPLE: &str = "send the statement as the body, or {\"sql\": \"select ...\", \"parameters\": [..]} as application/json";
 
 /// What may stand behind `?`.
 #[derive(Debug, Deserialize)]
@@ -65,8 +64,11 @@ pub(crate) async fn post(
 fn options(request: &Request) -> Result<Options, Refusal> {
     let options = Query::<Options>::try_from_uri(request.uri());
     options.map(|Query(options)| options).map_err(|error| {
-        Refusal::bad_request(format!("can't read what stands behind `?`: {}", error.body_text()))
-            .with_hint("use `q`, `parameters` and `format`")
+        Refusal::bad_request(format!(
+            "can't read what stands behind `?`: {}",
+            error.body_text()
+        ))
+        .with_hint("use `q`, `parameters` and `format`")
     })
 }
 
@@ -80,9 +82,8 @@ fn from_address(doors: &Doors, request: &Request) -> Result<Asked, Refusal> {
     })?;
     let values = match &options.parameters {
         None => Value::Null,
-        Some(text) => serde_json::from_str(text).map_err(|error| {
-            Refusal::bad_request(format!("`parameters` is not JSON: {error}"))
-        })?,
+        Some(text) => serde_json::from_str(text)
+            .map_err(|error| Refusal::bad_request(format!("`parameters` is not JSON: {error}")))?,
     };
     asked(sql, values, options.format.as_deref(), request.headers())
 }
@@ -90,8 +91,9 @@ fn from_address(doors: &Doors, request: &Request) -> Result<Asked, Refusal> {
 async fn from_body(doors: &Doors, request: Request) -> Result<Asked, Refusal> {
     let options = options(&request)?;
     if options.q.is_some() || options.parameters.is_some() {
-        return Err(Refusal::bad_request("the statement stands behind `?` of a POST")
-            .with_hint(EXAMPLE));
+        return Err(
+            Refusal::bad_request("the statement stands behind `?` of a POST").with_hint(EXAMPLE),
+        );
     }
     let (parts, body) = request.into_parts();
     let most = doors.shared.settings.statement_bytes;
@@ -103,7 +105,12 @@ async fn from_body(doors: &Doors, request: Request) -> Result<Asked, Refusal> {
             Refusal::bad_request(format!("can't read the JSON body: {error}")).with_hint(EXAMPLE)
         })?;
         let format = options.format.or(document.format);
-        return asked(document.sql, document.parameters, format.as_deref(), &parts.headers);
+        return asked(
+            document.sql,
+            document.parameters,
+            format.as_deref(),
+            &parts.headers,
+        );
     }
     let sql = String::from_utf8(bytes.into()).map_err(|_| {
         Refusal::bad_request("the statement is not UTF-8").with_hint("send it as UTF-8 text")
@@ -130,14 +137,20 @@ fn asked(
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
     let media_type = media_type.and_then(|value| value.split(';').next());
     media_type.is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn check_length(doors: &Doors, length: usize) -> Result<(), Refusal> {
     let most = doors.shared.settings.statement_bytes;
-    if length > most { Err(too_long(most)) } else { Ok(()) }
+    if length > most {
+        Err(too_long(most))
+    } else {
+        Ok(())
+    }
 }
 
 fn too_long(most: usize) -> Refusal {
@@ -159,7 +172,10 @@ async fn answer(doors: &Doors, id: RequestId, asked: Result<Asked, Refusal>) -> 
             let headers = [
                 (header::CONTENT_TYPE, content_type(format)),
                 (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-                (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+                (
+                    header::X_CONTENT_TYPE_OPTIONS,
+                    HeaderValue::from_static("nosniff"),
+                ),
             ];
             (headers, body).into_response()
         }

@@ -30,7 +30,10 @@ impl Server {
     }
 
     pub async fn with(settings: Settings, stores: Stores) -> Self {
-        let lake = Lake::builder(catalog(EMPTY)).stores(stores).build().unwrap();
+        let lake = Lake::builder(catalog(EMPTY))
+            .stores(stores)
+            .build()
+            .unwrap();
         Self::over(lake, settings).await
     }
 
@@ -69,7 +72,13 @@ impl Server {
     /// The answer to a statement as text of this format.
     pub async fn text(&self, format: &str, sql: &str) -> String {
         let url = self.url(&format!("/api/sql?format={format}"));
-        let response = self.http.post(url).body(sql.to_owned()).send().await.unwrap();
+        let response = self
+            .http
+            .post(url)
+            .body(sql.to_owned())
+            .send()
+            .await
+            .unwrap();
         assert_eq!(response.status(), 200, "{sql}");
         response.text().await.unwrap()
     }

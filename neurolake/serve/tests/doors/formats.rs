@@ -17,6 +17,7 @@ async fn json_says_every_type_exactly() {
                     cast('nan' as double) as nan, cast('-inf' as double) as infinite, 1.5 as float,
                     date '2026-03-01' as day,
                     to_timestamp_micros(1772368200500000) as instant,
+                    arrow_cast('2026-03-01T12:30:00.5', 'Timestamp(Microsecond, None)') as naive,
                     arrow_cast('2026-03-01T13:30:00+01:00', 'Timestamp(Microsecond, Some(\"+01:00\"))') as zoned,
                     x'00ff' as bytes, null as nothing, cast(null as int) as absent,
                     make_array(1, null, 3) as list,
@@ -37,7 +38,8 @@ async fn json_says_every_type_exactly() {
         ("infinite", json!(null)),
         ("float", json!(1.5)),
         ("day", json!("2026-03-01")),
-        ("instant", json!("2026-03-01T12:30:00.500")),
+        ("instant", json!("2026-03-01T12:30:00.500Z")),
+        ("naive", json!("2026-03-01T12:30:00.500")),
         ("zoned", json!("2026-03-01T12:30:00Z")),
         ("bytes", json!("00ff")),
         ("nothing", json!(null)),
@@ -103,14 +105,20 @@ async fn arrow_keeps_every_row_of_many_batches() {
     let response = server
         .http
         .post(url)
-        .header("accept", "application/json;q=0.5, application/vnd.apache.arrow.stream")
+        .header(
+            "accept",
+            "application/json;q=0.5, application/vnd.apache.arrow.stream",
+        )
         .header("accept-encoding", "gzip, zstd")
         .body("select value from generate_series(1, 200000)")
         .send()
         .await
         .unwrap();
     let headers = response.headers().clone();
-    assert_eq!(headers["content-type"], "application/vnd.apache.arrow.stream");
+    assert_eq!(
+        headers["content-type"],
+        "application/vnd.apache.arrow.stream"
+    );
     assert!(!headers.contains_key("content-encoding"));
     let bytes = response.bytes().await.unwrap();
     let mut sum = 0;

@@ -64,7 +64,10 @@ async fn a_slow_reader_stops_the_query_instead_of_filling_memory() {
 /// Zero where the system doesn't tell.
 fn resident_bytes() -> usize {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
+    let pages = text
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<usize>().ok());
     pages.unwrap_or(0) * 4096
 }
 
@@ -81,7 +84,10 @@ async fn health_and_small_queries_answer_under_load() {
     }
     assert_eq!(server.text("csv", "select 1 as one").await, "one\n1\n");
     for query in &heavy {
-        assert!(!query.is_finished(), "the load was too light to prove anything");
+        assert!(
+            !query.is_finished(),
+            "the load was too light to prove anything"
+        );
         query.abort();
     }
     server.until_running(0).await;
@@ -108,7 +114,7 @@ async fn too_many_queries_are_turned_away_with_a_time_to_come_back() {
     assert_eq!(document["error"]["code"], "busy");
     running.abort();
     server.until_running(0).await;
-    waiting.abort();
+    drop(waiting);
     assert_eq!(server.text("csv", "select 1 as one").await, "one\n1\n");
 }
 
@@ -135,9 +141,13 @@ async fn a_failure_after_the_first_byte_breaks_the_answer_off() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failure_before_the_first_byte_has_a_status() {
     let server = Server::start().await;
-    let (status, error) = refused(server.post("select 1 / (value - 1) from generate_series(1, 2)")).await;
+    let (status, error) =
+        refused(server.post("select 1 / (value - 1) from generate_series(1, 2)")).await;
     assert_eq!(status, 400, "{error}");
-    assert!(error["message"].as_str().unwrap().contains("ivide"), "{error}");
+    assert!(
+        error["message"].as_str().unwrap().contains("ivide"),
+        "{error}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,7 +163,11 @@ async fn a_long_statement_is_too_large() {
     let document = serde_json::json!({"sql": long});
     let (status, _) = refused(server.http.post(server.url("/api/sql")).json(&document)).await;
     assert_eq!(status, 413);
-    let url = format!("{}?q=select%20'{}'", server.url("/api/sql"), "x".repeat(2000));
+    let url = format!(
+        "{}?q=select%20'{}'",
+        server.url("/api/sql"),
+        "x".repeat(2000)
+    );
     let (status, _) = refused(server.http.get(url)).await;
     assert_eq!(status, 413);
 }

@@ -20,20 +20,50 @@ async fn every_mistake_has_a_code_a_status_and_an_id() {
         (post("select nothing"), 400, "bad_request"),
         (post("select * from nowhere.table1"), 404, "not_found"),
         (json(json!({"query": "select 1"})), 400, "bad_request"),
-        (json(json!({"sql": "select $1", "parameters": 7})), 400, "bad_request"),
-        (json(json!({"sql": "select $1", "parameters": [[1]]})), 400, "bad_request"),
+        (
+            json(json!({"sql": "select $1", "parameters": 7})),
+            400,
+            "bad_request",
+        ),
+        (
+            json(json!({"sql": "select $1", "parameters": [[1]]})),
+            400,
+            "bad_request",
+        ),
         (server.http.get(server.url("/api/sql")), 400, "bad_request"),
-        (server.http.get(server.url("/api/sql?sql=select")), 400, "bad_request"),
-        (server.http.get(server.url("/api/sql?q=select%201&format=xml")), 400, "bad_request"),
-        (post("select 1").header("accept", "image/png"), 406, "not_acceptable"),
-        (server.http.put(server.url("/api/sql")), 405, "method_not_allowed"),
+        (
+            server.http.get(server.url("/api/sql?sql=select")),
+            400,
+            "bad_request",
+        ),
+        (
+            server
+                .http
+                .get(server.url("/api/sql?q=select%201&format=xml")),
+            400,
+            "bad_request",
+        ),
+        (
+            post("select 1").header("accept", "image/png"),
+            406,
+            "not_acceptable",
+        ),
+        (
+            server.http.put(server.url("/api/sql")),
+            405,
+            "method_not_allowed",
+        ),
         (server.http.get(server.url("/api/other")), 404, "not_found"),
         (server.http.get(server.url("/other")), 404, "not_found"),
         (post("select 1").body(vec![0xff, 0xfe]), 400, "bad_request"),
     ] {
         let shown = format!("{request:?}");
         let (found, error) = refused(request).await;
-        assert_eq!((found, error["code"].as_str()), (status, Some(code)), "{shown}: {error}");
+        assert_eq!(
+            (found, error["code"].as_str()),
+            (status, Some(code)),
+            "{shown}: {error}"
+        );
         assert!(!error["message"].as_str().unwrap().is_empty());
         assert!(!error["request_id"].as_str().unwrap().is_empty());
     }
@@ -48,7 +78,10 @@ async fn a_form_as_curl_sends_it_is_a_statement() {
         .send()
         .await
         .unwrap();
-    assert_eq!(response.json::<Value>().await.unwrap(), json!([{"text": "a=b&c"}]));
+    assert_eq!(
+        response.json::<Value>().await.unwrap(),
+        json!([{"text": "a=b&c"}])
+    );
     let answer = server.get("/api/sql?q=select%201%20as%20one").await;
     assert_eq!(answer.headers()["content-type"], "application/json");
     assert_eq!(answer.json::<Value>().await.unwrap(), json!([{"one": 1}]));
@@ -77,24 +110,43 @@ async fn pages_of_other_sites_may_not_ask() {
         ask().header("origin", "null"),
         ask().header("origin", "http://127.0.0.1:1"),
         ask().header("host", "evil.example"),
-        ask().header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "no-cors"),
+        ask()
+            .header("sec-fetch-site", "cross-site")
+            .header("sec-fetch-mode", "no-cors"),
     ] {
         let shown = format!("{request:?}");
         let (status, error) = refused(request).await;
-        assert_eq!((status, &error["code"]), (403, &"not_allowed".into()), "{shown}");
+        assert_eq!(
+            (status, &error["code"]),
+            (403, &"not_allowed".into()),
+            "{shown}"
+        );
     }
     let own = format!("http://{}", server.address);
     for request in [
         ask().header("origin", own),
         ask().header("host", "localhost:8080"),
-        ask().header("sec-fetch-site", "cross-site").header("sec-fetch-mode", "navigate"),
+        ask()
+            .header("sec-fetch-site", "cross-site")
+            .header("sec-fetch-mode", "navigate"),
     ] {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
-        assert!(!response.headers().contains_key("access-control-allow-origin"));
+        assert!(
+            !response
+                .headers()
+                .contains_key("access-control-allow-origin")
+        );
     }
-    let known = ask().header("origin", "https://catalog.example").send().await.unwrap();
-    assert_eq!(known.headers()["access-control-allow-origin"], "https://catalog.example");
+    let known = ask()
+        .header("origin", "https://catalog.example")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        known.headers()["access-control-allow-origin"],
+        "https://catalog.example"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,11 +205,25 @@ async fn stores_are_told_without_their_secrets() {
         }})
     );
     // Whoever comes through a proxy is on another machine.
-    let request = server.http.get(server.url("/api/stores")).header("x-forwarded-for", "10.1.1.1");
+    let request = server
+        .http
+        .get(server.url("/api/stores"))
+        .header("x-forwarded-for", "10.1.1.1");
     let far: Value = request.send().await.unwrap().json().await.unwrap();
-    assert_eq!(far["stores"]["default"], json!({"kind": "objects", "direct": false}));
+    assert_eq!(
+        far["stores"]["default"],
+        json!({"kind": "objects", "direct": false})
+    );
     for path in ["/ready", "/catalog.json"] {
-        assert!(!server.get(path).await.text().await.unwrap().contains(CANARY));
+        assert!(
+            !server
+                .get(path)
+                .await
+                .text()
+                .await
+                .unwrap()
+                .contains(CANARY)
+        );
     }
 }
 
@@ -167,7 +233,13 @@ async fn the_catalog_names_the_real_address() {
     let response = server.get("/catalog.json").await;
     let tag = response.headers()["etag"].clone();
     let catalog: Value = response.json().await.unwrap();
-    assert_eq!(catalog["endpoints"]["http"], format!("http://{}", server.address));
-    let request = server.http.get(server.url("/catalog.json")).header("if-none-match", tag);
+    assert_eq!(
+        catalog["endpoints"]["http"],
+        format!("http://{}", server.address)
+    );
+    let request = server
+        .http
+        .get(server.url("/catalog.json"))
+        .header("if-none-match", tag);
     assert_eq!(request.send().await.unwrap().status(), 304);
 }

@@ -45,13 +45,19 @@ async fn files_have_their_types_and_tags() {
     ] {
         let response = server.get(path).await;
         assert_eq!(response.status(), status, "{path}");
-        let found = response.headers()["content-type"].to_str().unwrap().to_owned();
+        let found = response.headers()["content-type"]
+            .to_str()
+            .unwrap()
+            .to_owned();
         assert!(found.starts_with(content_type), "{path}: {found}");
         assert_eq!(response.headers()["cache-control"], "no-cache", "{path}");
         assert_eq!(response.text().await.unwrap(), text, "{path}");
     }
     let tag = server.get("/").await.headers()["etag"].clone();
-    let again = server.http.get(server.url("/")).header("if-none-match", tag);
+    let again = server
+        .http
+        .get(server.url("/"))
+        .header("if-none-match", tag);
     let again = again.send().await.unwrap();
     assert_eq!(again.status(), 304);
     assert_eq!(again.text().await.unwrap(), "");
@@ -62,9 +68,15 @@ async fn files_have_their_types_and_tags() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_outside_of_the_folder_is_served() {
     let (_folder, server) = serve().await;
-    for path in ["/../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt", "/neural/../../secret.txt"] {
+    for path in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/neural/../../secret.txt",
+    ] {
         let mut socket = TcpStream::connect(server.address).await.unwrap();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         socket.read_to_string(&mut answer).await.unwrap();

@@ -85,7 +85,8 @@ impl Running {
             Some((next, running))
         });
         let first = futures::stream::iter(first.map(Ok));
-        Ok(Body::from_stream(first.chain(rest)))
+        // Compression asks again after the end.
+        Ok(Body::from_stream(first.chain(rest).fuse()))
     }
 
     async fn next(&mut self) -> Option<Result<Bytes>> {

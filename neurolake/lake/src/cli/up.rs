@@ -281,8 +281,9 @@ impl Ready {
         let name = |text: &str| talk.faint(&format!("  {text:<9}"));
         let query = self.example.replace('\'', "'\\''");
         talk.say(&format!(
-            "\n{head}\n\n{site}{http}\n{sql}curl {sql_address} -d '{query}'\n{python}from neurolake import catalog\n\
-             {gap}lake = catalog(\"{http}\")\n{gap}lake.sql(\"\"\"{statement}\"\"\").collect()\n\
+            "\n{head}\n\n{site}{http}\n{sql}curl {sql_address} -d '{query}'\n{python}import neurolake\n\
+             {gap}catalog = neurolake.connect(\"{catalog}\")\n\
+             {gap}catalog.sql(\"\"\"{statement}\"\"\")\n\
              {data}{folder}\n\n{end}",
             head = talk.strong(&format!("neurolake is up: {}", count(self.tables, "table"))),
             site = name("site"),
@@ -291,6 +292,7 @@ impl Ready {
             sql_address = running.sql,
             python = name("Python"),
             gap = name(""),
+            catalog = running.catalog,
             statement = self.example,
             data = name("data"),
             folder = running.data.display(),

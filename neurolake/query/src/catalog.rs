@@ -5,83 +5,142 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
+use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::catalog::information_schema::{INFORMATION_SCHEMA, InformationSchemaProvider};
+use datafusion::catalog::{
+    CatalogProvider, CatalogProviderList, SchemaProvider, Session, TableProvider,
+};
 use datafusion::error::Result as DataFusionResult;
-use datafusion::logical_expr::TableType;
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
 use neurolake_delta::At;
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
-use crate::sources::function::FunctionTable;
+use crate::sources::function::{self, FunctionTable};
 use crate::sources::{self, Declared, Source};
 use crate::suggest::nearest;
+use crate::types::arrow_schema;
 
 /// Where the engine looks for names without a database.
 const DEFAULT_DATABASE: &str = "public";
 
 /// All declared tables by database and name.
 pub(crate) struct Tables {
+    catalog: Arc<model::Catalog>,
     databases: HashMap<String, HashMap<String, Entry>>,
 }
 
 struct Entry {
-    declared: Declared,
+    /// Place in the catalog: of the database, of the table in it.
+    place: (usize, usize),
     function: Option<Arc<dyn FunctionTable>>,
     source: OnceLock<Arc<dyn Source>>,
 }
 
 impl Tables {
     pub(crate) fn new(
-        catalog: &model::Catalog,
+        catalog: Arc<model::Catalog>,
         mut functions: BTreeMap<(String, String), Arc<dyn FunctionTable>>,
     ) -> Self {
-        let mut databases: HashMap<String, HashMap<String, Entry>> = HashMap::new();
-        for (database, table) in catalog.tables() {
-            let function = functions.remove(&(database.name.clone(), table.name.clone()));
-            databases.entry(database.name.clone()).or_default().insert(
-                table.name.clone(),
-                Entry {
-                    declared: Declared {
-                        database: database.name.clone(),
-                        table: table.clone(),
-                    },
+        let mut databases = HashMap::new();
+        for (outer, database) in catalog.databases.iter().enumerate() {
+            let mut tables = HashMap::with_capacity(database.tables.len());
+            for (inner, table) in database.tables.iter().enumerate() {
+                let function = functions.remove(&(database.name.clone(), table.name.clone()));
+                let entry = Entry {
+                    place: (outer, inner),
                     function,
                     source: OnceLock::new(),
-                },
-            );
+                };
+                tables.insert(table.name.clone(), entry);
+            }
+            databases.insert(database.name.clone(), tables);
         }
-        Self { databases }
+        Self { catalog, databases }
     }
 
     /// The table of this name.
     pub(crate) fn find(&self, database: &str, table: &str) -> Result<Arc<dyn Source>> {
-        let tables = self.databases.get(database).ok_or_else(|| {
-            let known = self.databases.keys().map(String::as_str);
-            not_found(
-                format!("there is no database `{database}`"),
-                nearest(database, known),
-            )
-        })?;
-        let entry = tables.get(table).ok_or_else(|| {
-            let known = tables.keys().map(String::as_str);
-            not_found(
-                format!("there is no table `{table}` in the database `{database}`"),
-                nearest(table, known),
-            )
-        })?;
+        let entry = self.entry(database, table)?;
         Ok(Arc::clone(entry.source.get_or_init(|| {
-            sources::source(entry.declared.clone(), entry.function.clone())
+            let declared = Declared {
+                database: database.to_owned(),
+                table: self.declared(entry).clone(),
+            };
+            sources::source(declared, entry.function.clone())
         })))
+    }
+
+    fn entry(&self, database: &str, table: &str) -> Result<&Entry> {
+        let Some(tables) = self.databases.get(database) else {
+            return Err(self.no_database(database, table));
+        };
+        tables
+            .get(table)
+            .ok_or_else(|| self.no_table(database, table))
+    }
+
+    fn declared(&self, entry: &Entry) -> &model::Table {
+        let (database, table) = entry.place;
+        &self.catalog.databases[database].tables[table]
+    }
+
+    /// The declaration, where there is one of this name.
+    fn declaration(&self, database: &str, table: &str) -> Option<&model::Table> {
+        let entry = self.databases.get(database)?.get(table)?;
+        Some(self.declared(entry))
+    }
+
+    fn no_database(&self, database: &str, table: &str) -> Error {
+        if database == UNNAMED {
+            let error = not_found(format!("`{table}` is not the name of a table"));
+            return match self.elsewhere(table) {
+                Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+                None => error.with_hint("tables are named `database.table`; see `show tables`"),
+            };
+        }
+        let error = not_found(format!("there is no database `{database}`"));
+        match nearest(database, self.databases.keys().map(String::as_str)) {
+            Some(name) => error.with_hint(format!("did you mean `{name}.{table}`?")),
+            None => error.with_hint("see `show tables` for all names"),
+        }
+    }
+
+    fn no_table(&self, database: &str, table: &str) -> Error {
+        let error = not_found(format!(
+            "there is no table `{table}` in the database `{database}`"
+        ));
+        let known = self.databases.get(database).into_iter();
+        let known = known.flat_map(HashMap::keys).map(String::as_str);
+        if let Some(name) = nearest(table, known) {
+            return error.with_hint(format!("did you mean `{database}.{name}`?"));
+        }
+        match self.elsewhere(table) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error.with_hint("see `show tables` for all names"),
+        }
+    }
+
+    /// A table of this or nearly this name, in any database.
+    fn elsewhere(&self, table: &str) -> Option<String> {
+        let tables = || {
+            let all = self.catalog.tables();
+            all.map(|(database, table)| (database.name.as_str(), table.name.as_str()))
+        };
+        let name = nearest(table, tables().map(|(_, name)| name))?;
+        let (database, _) = tables().find(|(_, known)| *known == name)?;
+        Some(format!("{database}.{name}"))
     }
 }
 
-fn not_found(message: String, nearest: Option<&str>) -> Error {
-    let error = Error::new(Kind::NotFound, message);
-    match nearest {
-        Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-        None => error,
-    }
+/// What DataFusion takes for the database of a table whose name has only one part. No declared
+/// database has this name.
+pub(crate) const UNNAMED: &str = "?";
+
+fn not_found(message: String) -> Error {
+    Error::new(Kind::NotFound, message)
 }
 
 /// The catalog of one session: `catalog.database.table`.
@@ -105,6 +164,12 @@ impl CatalogProvider for SessionCatalog {
     }
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        if name == INFORMATION_SCHEMA {
+            let declarations = Declarations(self.scope.clone());
+            return Some(Arc::new(InformationSchemaProvider::new(Arc::new(
+                declarations,
+            ))));
+        }
         // Also for a name that doesn't exist: looking up a table in it gives the better error.
         Some(Arc::new(SessionDatabase {
             scope: self.scope.clone(),
@@ -119,22 +184,18 @@ struct SessionDatabase {
 }
 
 impl SessionDatabase {
-    fn declared(&self) -> &[model::Table] {
-        let databases = &self.scope.shared.catalog.databases;
-        databases
-            .iter()
-            .find(|database| database.name == self.name)
-            .map_or(&[], |database| &database.tables)
+    fn declaration(&self, table: &str) -> Option<&model::Table> {
+        self.scope.shared.tables.declaration(&self.name, table)
     }
 }
 
 #[async_trait]
 impl SchemaProvider for SessionDatabase {
     fn table_names(&self) -> Vec<String> {
-        self.declared()
-            .iter()
-            .map(|table| table.name.clone())
-            .collect()
+        let databases = &self.scope.shared.catalog.databases;
+        let database = databases.iter().find(|database| database.name == self.name);
+        let tables = database.map_or(&[][..], |database| &database.tables);
+        tables.iter().map(|table| table.name.clone()).collect()
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
@@ -148,15 +209,145 @@ impl SchemaProvider for SessionDatabase {
     }
 
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
-        let table = self.declared().iter().find(|table| table.name == name);
-        Ok(table.map(|table| match table.source {
-            model::Source::Sql { .. } => TableType::View,
-            _ => TableType::Base,
-        }))
+        Ok(self.declaration(name).map(table_type))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.declared().iter().any(|table| table.name == name)
+        parse_version(name).is_ok_and(|(name, _)| self.declaration(name).is_some())
+    }
+}
+
+fn table_type(table: &model::Table) -> TableType {
+    match table.source {
+        model::Source::Sql { .. } => TableType::View,
+        _ => TableType::Base,
+    }
+}
+
+/// The schema of a table by its declaration alone. `None` where it is read from the table.
+pub(crate) fn declared_schema(
+    scope: &Scope,
+    database: &str,
+    table: &str,
+) -> Result<Option<SchemaRef>> {
+    let (table, _) = parse_version(table)?;
+    let tables = &scope.shared.tables;
+    let declared = tables.declared(tables.entry(database, table)?);
+    Ok(schema_of(database, declared))
+}
+
+fn schema_of(database: &str, table: &model::Table) -> Option<SchemaRef> {
+    if table.columns.is_empty() {
+        return None;
+    }
+    if let model::Source::Function { .. } = table.source {
+        let signature = function::Signature::new(&Declared {
+            database: database.to_owned(),
+            table: table.clone(),
+        });
+        return Some(function::schema(&table.columns, &signature));
+    }
+    Some(arrow_schema(&table.columns))
+}
+
+/// The catalog for questions about tables: it answers from declarations and opens nothing.
+#[derive(Clone)]
+struct Declarations(Scope);
+
+impl CatalogProviderList for Declarations {
+    fn register_catalog(
+        &self,
+        _name: String,
+        _catalog: Arc<dyn CatalogProvider>,
+    ) -> Option<Arc<dyn CatalogProvider>> {
+        None
+    }
+
+    fn catalog_names(&self) -> Vec<String> {
+        vec![self.0.shared.catalog.name.clone()]
+    }
+
+    fn catalog(&self, _name: &str) -> Option<Arc<dyn CatalogProvider>> {
+        Some(Arc::new(self.clone()))
+    }
+}
+
+impl CatalogProvider for Declarations {
+    fn schema_names(&self) -> Vec<String> {
+        SessionCatalog::new(self.0.clone()).schema_names()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        Some(Arc::new(DeclaredDatabase(SessionDatabase {
+            scope: self.0.clone(),
+            name: name.to_owned(),
+        })))
+    }
+}
+
+#[derive(Debug)]
+struct DeclaredDatabase(SessionDatabase);
+
+#[async_trait]
+impl SchemaProvider for DeclaredDatabase {
+    fn table_names(&self) -> Vec<String> {
+        self.0.table_names()
+    }
+
+    async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        Ok(self.0.declaration(name).map(|table| {
+            let table: Arc<dyn TableProvider> = Arc::new(DeclaredTable {
+                schema: schema_of(&self.0.name, table)
+                    .unwrap_or_else(|| Arc::new(datafusion::arrow::datatypes::Schema::empty())),
+                table_type: table_type(table),
+                definition: match &table.source {
+                    model::Source::Sql { query } => Some(query.clone()),
+                    _ => None,
+                },
+            });
+            table
+        }))
+    }
+
+    async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
+        self.0.table_type(name).await
+    }
+
+    fn table_exist(&self, name: &str) -> bool {
+        self.0.table_exist(name)
+    }
+}
+
+/// A declaration in the shape of a table that nobody reads.
+#[derive(Debug)]
+struct DeclaredTable {
+    schema: SchemaRef,
+    table_type: TableType,
+    definition: Option<String>,
+}
+
+#[async_trait]
+impl TableProvider for DeclaredTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        self.table_type
+    }
+
+    fn get_table_definition(&self) -> Option<&str> {
+        self.definition.as_deref()
+    }
+
+    async fn scan(
+        &self,
+        _state: &dyn Session,
+        _projection: Option<&Vec<usize>>,
+        _filters: &[Expr],
+        _limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        Err(Error::new(Kind::Internal, "a declaration has no rows").into())
     }
 }
 
@@ -180,6 +371,12 @@ pub(crate) fn parse_version(name: &str) -> Result<(&str, Option<At>)> {
 impl fmt::Debug for SessionCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionCatalog").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Declarations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Declarations").finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,13 @@
 //! What can go wrong with a query, sorted by what the reader must do.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use datafusion::sql::sqlparser::parser::ParserError;
+
+use crate::suggest::nearest;
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -88,18 +93,11 @@ impl From<DataFusionError> for Error {
             Ok(own) => return own,
             Err(error) => error,
         };
-        let kind = match error.find_root() {
-            DataFusionError::SQL(..)
-            | DataFusionError::Plan(_)
-            | DataFusionError::SchemaError(..)
-            | DataFusionError::NotImplemented(_)
-            | DataFusionError::Configuration(_) => Kind::BadRequest,
-            DataFusionError::ResourcesExhausted(_) => Kind::TooMuch,
-            DataFusionError::Internal(_) => Kind::Internal,
-            DataFusionError::ObjectStore(_) | DataFusionError::ParquetError(_) => Kind::Broken,
-            _ => Kind::BadRequest,
-        };
-        Self::new(kind, error.strip_backtrace())
+        let mut translated = translate(error.find_root());
+        if let Some(place) = place(&error) {
+            translated.message.push_str(&place);
+        }
+        translated.with_source(error)
     }
 }
 
@@ -110,8 +108,15 @@ fn unwrap(error: DataFusionError) -> std::result::Result<Error, DataFusionError>
             Ok(own) => Ok(*own),
             Err(other) => match other.downcast::<DataFusionError>() {
                 Ok(nested) => unwrap(*nested),
-                Err(other) => Err(DataFusionError::External(other)),
+                Err(other) => match find(other.as_ref()) {
+                    Some(own) => Ok(own.with_source(other)),
+                    None => Err(DataFusionError::External(other)),
+                },
             },
+        },
+        DataFusionError::ArrowError(inner, backtrace) => match *inner {
+            ArrowError::ExternalError(inner) => unwrap(DataFusionError::External(inner)),
+            inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
         },
         DataFusionError::Context(context, inner) => {
             unwrap(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))
@@ -119,6 +124,183 @@ fn unwrap(error: DataFusionError) -> std::result::Result<Error, DataFusionError>
         DataFusionError::Diagnostic(diagnostic, inner) => {
             unwrap(*inner).map_err(|inner| DataFusionError::Diagnostic(diagnostic, Box::new(inner)))
         }
-        other => Err(other),
+        other => match find(&other) {
+            Some(own) => Ok(own.with_source(other)),
+            None => Err(other),
+        },
+    }
+}
+
+/// A copy of our own error, where it is shared and can't be taken out.
+fn find(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(own) = error.downcast_ref::<Error>() {
+            let copy = Error::new(own.kind, own.message.clone());
+            return Some(match &own.hint {
+                Some(hint) => copy.with_hint(hint.clone()),
+                None => copy,
+            });
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// DataFusion's error in the words of this project.
+fn translate(error: &DataFusionError) -> Error {
+    match error {
+        DataFusionError::SQL(error, _) => syntax(error),
+        DataFusionError::SchemaError(error, _) => schema(error),
+        DataFusionError::Plan(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Configuration(message)
+        | DataFusionError::Execution(message) => Error::new(Kind::BadRequest, plain(message)),
+        DataFusionError::ResourcesExhausted(_) => {
+            Error::new(Kind::TooMuch, "the query needs more memory than it may use")
+                .with_hint("read fewer columns, filter more, or join and sort fewer rows")
+        }
+        DataFusionError::ArrowError(error, _) => Error::new(
+            Kind::BadRequest,
+            plain(
+                error
+                    .to_string()
+                    .split_once(" error: ")
+                    .map_or(error.to_string().as_str(), |(_, message)| message),
+            ),
+        ),
+        DataFusionError::ObjectStore(_)
+        | DataFusionError::ParquetError(_)
+        | DataFusionError::IoError(_)
+        | DataFusionError::External(_) => Error::new(Kind::Broken, plain(&error.message())),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => translate(first.find_root()),
+            None => Error::new(Kind::Internal, "an error without a cause"),
+        },
+        other => Error::new(Kind::Internal, plain(&other.message())),
+    }
+}
+
+fn syntax(error: &ParserError) -> Error {
+    match error {
+        ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
+            // The parser writes ` at Line: 1, Column: 8`.
+            let message = message
+                .replace(" at Line: ", " at line ")
+                .replace(", Column: ", ", column ");
+            Error::new(Kind::BadRequest, plain(&message))
+        }
+        ParserError::RecursionLimitExceeded => {
+            Error::new(Kind::BadRequest, "the statement is nested too deeply")
+        }
+    }
+}
+
+fn schema(error: &SchemaError) -> Error {
+    let SchemaError::FieldNotFound {
+        field,
+        valid_fields,
+    } = error
+    else {
+        return Error::new(Kind::BadRequest, plain(&error.to_string()));
+    };
+    let table = match &field.relation {
+        Some(relation) => format!(" in `{relation}`"),
+        None => String::new(),
+    };
+    let error = Error::new(
+        Kind::BadRequest,
+        format!("there is no column `{}`{table}", field.name),
+    );
+    let mut names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
+    names.dedup();
+    match nearest(&field.name, names.iter().copied()) {
+        // The names differ in upper and lower case only.
+        Some(name) if name.eq_ignore_ascii_case(&field.name) => error.with_hint(format!(
+            "did you mean `\"{name}\"`? without quotes, a name is read in lower case"
+        )),
+        Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+        None if names.is_empty() => error,
+        None => error.with_hint(format!("there are: {}", some_of(&names))),
+    }
+}
+
+/// The first names of a list that may be long.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 12;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{name}`"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        let _ = write!(text, " and {} more", names.len() - SHOWN);
+    }
+    text
+}
+
+/// Where in the statement, if known.
+fn place(error: &DataFusionError) -> Option<String> {
+    let start = error.diagnostic()?.span?.start;
+    (start.line > 0).then(|| format!(" at line {}, column {}", start.line, start.column))
+}
+
+/// A message in the look of this project: lower case, no final stop, no backtrace.
+fn plain(message: &str) -> String {
+    let message = message
+        .split(DataFusionError::BACK_TRACE_SEP)
+        .next()
+        .unwrap_or_default();
+    let message = message
+        .strip_prefix("Error during planning: ")
+        .unwrap_or(message);
+    let message = message.trim().trim_end_matches('.');
+    let mut letters = message.chars();
+    match (letters.next(), letters.clone().next()) {
+        // `SELECT` and `Utf8` stay as they are.
+        (Some(first), Some(second)) if first.is_uppercase() && second.is_lowercase() => {
+            let word = message.split(|c: char| !c.is_alphanumeric()).next();
+            if word.is_some_and(|word| word.chars().any(|c| c.is_ascii_digit())) {
+                return message.to_owned();
+            }
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn our_own_error_comes_out_of_every_layer() {
+        let own =
+            || DataFusionError::from(Error::new(Kind::NotFound, "there is no x").with_hint("y"));
+        let layers = [
+            own(),
+            own().context("rule failed"),
+            DataFusionError::Shared(Arc::new(own())),
+            DataFusionError::Shared(Arc::new(own().context("rule failed"))),
+            DataFusionError::External(Box::new(own())),
+            DataFusionError::from(ArrowError::ExternalError(Box::new(own()))),
+        ];
+        for layer in layers {
+            let text = format!("{layer:?}");
+            let error = Error::from(layer);
+            assert_eq!(error.kind, Kind::NotFound, "{text}");
+            assert_eq!(error.message, "there is no x", "{text}");
+            assert_eq!(error.hint.as_deref(), Some("y"), "{text}");
+        }
+    }
+
+    #[test]
+    fn messages_have_one_look() {
+        assert_eq!(plain("Error during planning: Bad thing."), "bad thing");
+        assert_eq!(plain("SELECT is odd"), "SELECT is odd");
+        assert_eq!(plain("Utf8 is odd"), "Utf8 is odd");
     }
 }

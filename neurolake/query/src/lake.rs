@@ -14,10 +14,10 @@ use neurolake_model::Catalog;
 use object_store::ObjectStore;
 
 use crate::catalog::Tables;
-use crate::error::Result;
-use crate::session;
+use crate::error::{Error, Kind, Result};
 use crate::sources::function::FunctionTable;
 use crate::stores::Stores;
+use crate::{policy, session};
 
 /// A catalog with its data. Cloning is cheap and keeps the session; [`Lake::session`] makes a fresh
 /// one over the same caches.
@@ -34,9 +34,72 @@ pub(crate) struct Scope {
     /// Tables that the session has opened: each statement sees one version of a table, however
     /// often views and functions come back to it.
     pub(crate) pins: Arc<Pins>,
+    /// Views and functions that are being planned, outermost first.
+    pub(crate) chain: Arc<Chain>,
+}
+
+/// Names of views and functions, each read by the one before it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Chain(Vec<String>);
+
+/// Deeper nesting is a mistake in the catalog.
+const DEEPEST: usize = 32;
+
+impl Chain {
+    fn with(&self, table: &str) -> Result<Self> {
+        let mut names = self.0.clone();
+        names.push(table.to_owned());
+        if names.len() > DEEPEST {
+            return Err(Error::new(
+                Kind::Broken,
+                format!(
+                    "views and functions are nested more than {DEEPEST} deep: {}",
+                    arrows(&names)
+                ),
+            )
+            .with_hint("does a function read itself?"));
+        }
+        Ok(Self(names))
+    }
+}
+
+/// A long chain with its middle left out.
+fn arrows(names: &[String]) -> String {
+    match names {
+        [first, second, .., last] if names.len() > 6 => {
+            format!("`{first}` -> `{second}` -> ... -> `{last}`")
+        }
+        _ => names
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect::<Vec<_>>()
+            .join(" -> "),
+    }
 }
 
 impl Scope {
+    /// The scope inside of a view.
+    pub(crate) fn enter(&self, view: &str) -> Result<Self> {
+        if let Some(start) = self.chain.0.iter().position(|name| name == view) {
+            let mut circle = self.chain.0[start..].to_vec();
+            circle.push(view.to_owned());
+            return Err(Error::new(
+                Kind::Broken,
+                format!("views read each other in a circle: {}", arrows(&circle)),
+            )
+            .with_hint("let one of them read tables only"));
+        }
+        self.call(view)
+    }
+
+    /// The scope inside of a function. It may come back to itself with other arguments.
+    pub(crate) fn call(&self, function: &str) -> Result<Self> {
+        Ok(Self {
+            chain: Arc::new(self.chain.with(function)?),
+            ..self.clone()
+        })
+    }
+
     /// A handle for code that runs inside of the session, such as the body of a function table.
     pub(crate) fn lake(&self) -> Lake {
         Lake {
@@ -57,7 +120,10 @@ impl Scope {
             return Ok(Arc::clone(pinned));
         }
         let source = self.shared.tables.find(database, table)?;
-        let provider = source.provider(self, at).await?;
+        let provider = policy::read_only(source.provider(self, at).await?);
+        if source.is_cheap() {
+            return Ok(provider);
+        }
         Ok(Arc::clone(self.pins.lock().entry(key).or_insert(provider)))
     }
 }
@@ -77,7 +143,7 @@ impl Pins {
 
 /// What all sessions share.
 pub(crate) struct Shared {
-    pub(crate) catalog: Catalog,
+    pub(crate) catalog: Arc<Catalog>,
     pub(crate) stores: Stores,
     pub(crate) limits: Limits,
     pub(crate) tables: Tables,
@@ -165,9 +231,10 @@ impl LakeBuilder {
     /// The memory limit can't be set up.
     pub fn build(self) -> Result<Lake> {
         let template = session::template(&self.limits)?;
+        let catalog = Arc::new(self.catalog);
         let shared = Arc::new(Shared {
-            tables: Tables::new(&self.catalog, self.functions),
-            catalog: self.catalog,
+            tables: Tables::new(Arc::clone(&catalog), self.functions),
+            catalog,
             stores: self.stores,
             limits: self.limits,
             snapshots: Snapshots::default(),
@@ -191,8 +258,12 @@ impl Lake {
     }
 
     fn over(shared: Arc<Shared>) -> Self {
-        let pins = Arc::default();
-        Scope { shared, pins }.lake()
+        Scope {
+            shared,
+            pins: Arc::default(),
+            chain: Arc::default(),
+        }
+        .lake()
     }
 
     /// A fresh session: settings of other sessions don't reach it.
@@ -238,8 +309,7 @@ impl Lake {
     /// # Errors
     /// The statement is wrong or does more than read, or a table that it names can't be opened.
     pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
-        let state = self.context.state();
-        let plan = session::plan(&state, statement).await?;
+        let (state, plan) = session::plan(self, statement).await?;
         Ok(DataFrame::new(state, plan))
     }
 

@@ -6,11 +6,14 @@
 //! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
 //! lies), [`catalog`] (names to tables, lazily), `sources` (one file per kind of table),
 //! [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
-//! request to a stream of record batches), [`error`].
+//! request to a stream of record batches), `planner` (the last look at a plan), `limited` (ends a
+//! stream that takes too long), [`error`].
 
 pub mod catalog;
 pub mod error;
 pub mod lake;
+mod limited;
+mod planner;
 pub mod policy;
 pub mod schema;
 pub mod session;

@@ -1,20 +1,30 @@
 //! From a request to a stream of record batches.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemoryCatalogProviderList;
-use datafusion::common::ParamValues;
+use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
+use datafusion::common::{DFSchema, ParamValues, TableReference};
+use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{DescribeTable, LogicalPlan};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::catalog::SessionCatalog;
-use crate::error::Result;
+use datafusion::sql::parser::{DFParserBuilder, Statement};
+use datafusion::sql::planner::object_name_to_table_reference;
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+
+use crate::catalog::{self, SessionCatalog, UNNAMED};
+use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, Limits, Scope};
+use crate::limited::{Bounds, limited};
+use crate::planner::Planner;
 use crate::policy;
 
 /// A statement with its parameters.
@@ -24,6 +34,10 @@ pub struct Request {
     pub sql: String,
     /// Values of `$1`, `$2`... or of `$name`.
     pub parameters: Option<ParamValues>,
+    /// How long it may take, if less than [`Limits::deadline`].
+    pub deadline: Option<Duration>,
+    /// How many rows it may answer, if less than [`Limits::max_rows`].
+    pub max_rows: Option<usize>,
 }
 
 impl Request {
@@ -32,6 +46,8 @@ impl Request {
         Self {
             sql: sql.into(),
             parameters: None,
+            deadline: None,
+            max_rows: None,
         }
     }
 }
@@ -40,7 +56,8 @@ impl Request {
 pub struct Answer {
     /// Known before the first row.
     pub schema: SchemaRef,
-    /// The rows. Dropping it cancels the query.
+    /// The rows. The query runs on the runtime that [`Lake::query`] was called on, so the stream
+    /// may be read from any other. Dropping it cancels the query.
     pub stream: SendableRecordBatchStream,
 }
 
@@ -48,29 +65,160 @@ impl Lake {
     /// Runs one read-only statement in a session of its own.
     ///
     /// # Errors
-    /// The statement is wrong or not allowed, or a table that it names can't be opened.
+    /// The statement is wrong or not allowed, or a table that it names can't be opened. The stream
+    /// ends with an error where a limit is reached.
     pub async fn query(&self, request: Request) -> Result<Answer> {
-        let session = self.session();
-        let state = session.context.state();
-        let plan = plan(&state, &request.sql).await?;
+        let limits = &self.scope.shared.limits;
+        let bounds = Bounds::new(
+            smaller(request.deadline, limits.deadline),
+            smaller(request.max_rows, limits.max_rows),
+        );
+        let stream = bounds.in_time(self.start(request)).await??;
+        Ok(Answer {
+            schema: stream.schema(),
+            stream: limited(stream, bounds),
+        })
+    }
+
+    async fn start(&self, request: Request) -> Result<SendableRecordBatchStream> {
+        let (state, plan) = plan(&self.session(), &request.sql).await?;
         let plan = match request.parameters {
-            Some(parameters) => plan.with_param_values(parameters)?,
+            Some(parameters) => with_parameters(plan, parameters)?,
             None => plan,
         };
         let plan = state.create_physical_plan(&plan).await?;
         let stream = datafusion::physical_plan::execute_stream(plan, state.task_ctx())?;
-        Ok(Answer {
-            schema: stream.schema(),
-            stream,
-        })
+        Ok(stream)
     }
 }
 
+fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Puts values in, and refuses values that the statement has no place for.
+fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Result<LogicalPlan> {
+    let names = plan.get_parameter_names()?;
+    if let ParamValues::List(values) = &parameters {
+        let highest = names
+            .iter()
+            .filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok())
+            .max();
+        if values.len() > highest.unwrap_or(0) {
+            return Err(Error::new(
+                Kind::BadRequest,
+                format!(
+                    "{} values are given for {} parameters",
+                    values.len(),
+                    highest.unwrap_or(0)
+                ),
+            )
+            .with_hint("the first value is `$1`"));
+        }
+    }
+    if let ParamValues::Map(values) = &parameters {
+        let unknown = values
+            .keys()
+            .find(|name| !names.contains(&format!("${name}")));
+        if let Some(unknown) = unknown {
+            return Err(Error::new(
+                Kind::BadRequest,
+                format!("the statement has no parameter `${unknown}`"),
+            ));
+        }
+    }
+    Ok(plan.with_param_values(parameters)?)
+}
+
 /// Plans a statement that only reads.
-pub(crate) async fn plan(state: &SessionState, statement: &str) -> Result<LogicalPlan> {
-    let plan = state.create_logical_plan(statement).await?;
+pub(crate) async fn plan(lake: &Lake, sql: &str) -> Result<(SessionState, LogicalPlan)> {
+    let state = lake.context.state();
+    let statement = parse(&state, sql)?;
+    policy::check_statement(&statement)?;
+    if let Some(plan) = describe(&lake.scope, &state, &statement)? {
+        return Ok((state, plan));
+    }
+    check_catalogs(&state, &statement)?;
+    let plan = state.statement_to_plan(statement).await?;
     policy::check(&plan)?;
-    Ok(plan)
+    Ok((state, plan))
+}
+
+/// Exactly one statement.
+fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
+    let recursion_limit = state.config_options().sql_parser.recursion_limit.get();
+    let mut statements = DFParserBuilder::new(sql)
+        .with_dialect(&GenericDialect {})
+        .with_recursion_limit(recursion_limit)
+        .build()?
+        .parse_statements()?;
+    match (statements.pop_front(), statements.len()) {
+        (Some(statement), 0) => Ok(statement),
+        (None, _) => {
+            Err(Error::new(Kind::BadRequest, "there is no statement")
+                .with_hint("write `select ...`"))
+        }
+        (Some(_), more) => Err(Error::new(
+            Kind::NotAllowed,
+            format!("{} statements where one is allowed", more + 1),
+        )
+        .with_hint("send each statement by itself")),
+    }
+}
+
+/// `describe x`, answered from the declaration where that has columns.
+fn describe(
+    scope: &Scope,
+    state: &SessionState,
+    statement: &Statement,
+) -> Result<Option<LogicalPlan>> {
+    let Statement::Statement(statement) = statement else {
+        return Ok(None);
+    };
+    let ast::Statement::ExplainTable { table_name, .. } = statement.as_ref() else {
+        return Ok(None);
+    };
+    let options = &state.config_options().catalog;
+    let name = object_name_to_table_reference(table_name.clone(), true)?
+        .resolve(&options.default_catalog, &options.default_schema);
+    if name.catalog.as_ref() != options.default_catalog
+        || name.schema.as_ref() == INFORMATION_SCHEMA
+    {
+        return Ok(None);
+    }
+    let schema = catalog::declared_schema(scope, &name.schema, &name.table)?;
+    let Some(schema) = schema else {
+        return Ok(None);
+    };
+    let output_schema = Arc::new(DFSchema::try_from(LogicalPlan::describe_schema())?);
+    Ok(Some(LogicalPlan::DescribeTable(DescribeTable {
+        schema,
+        output_schema,
+    })))
+}
+
+/// There is one catalog, and it need not be named.
+fn check_catalogs(state: &SessionState, statement: &Statement) -> Result<()> {
+    let known = &state.config_options().catalog.default_catalog;
+    for reference in state.resolve_table_references(statement)? {
+        if let TableReference::Full {
+            catalog,
+            schema,
+            table,
+        } = reference
+            && catalog.as_ref() != known
+        {
+            return Err(
+                Error::new(Kind::NotFound, format!("there is no catalog `{catalog}`")).with_hint(
+                    format!("write `{schema}.{table}`, or `{known}.{schema}.{table}`"),
+                ),
+            );
+        }
+    }
+    Ok(())
 }
 
 /// What every session starts from.
@@ -86,11 +234,26 @@ pub(crate) fn template(limits: &Limits) -> Result<SessionState> {
     let config = SessionConfig::new()
         .with_target_partitions(limits.parallelism)
         .with_create_default_catalog_and_schema(false)
+        .set_bool("datafusion.sql_parser.collect_spans", true)
         .set_str("datafusion.execution.time_zone", "UTC");
-    Ok(SessionStateBuilder::new_with_default_features()
+    let builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
         .with_runtime_env(runtime)
-        .build())
+        .with_query_planner(Arc::new(Planner::new(query_planner())));
+    #[cfg(feature = "postgres")]
+    let builder = builder.with_optimizer_rules(datafusion_federation::default_optimizer_rules());
+    Ok(builder.build())
+}
+
+/// Whole parts of a plan go to a database that can run them.
+#[cfg(feature = "postgres")]
+fn query_planner() -> Arc<dyn QueryPlanner + Send + Sync> {
+    Arc::new(datafusion_federation::FederatedQueryPlanner::new())
+}
+
+#[cfg(not(feature = "postgres"))]
+fn query_planner() -> Arc<dyn QueryPlanner + Send + Sync> {
+    Arc::new(datafusion::execution::session_state::DefaultQueryPlanner {})
 }
 
 /// A session whose catalog is the lake's.
@@ -100,7 +263,14 @@ pub(crate) fn context(scope: &Scope) -> SessionContext {
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .build();
     let name = shared.catalog.name.clone();
-    state.config_mut().options_mut().catalog.default_catalog = name.clone();
+    let config = state.config_mut();
+    config
+        .options_mut()
+        .catalog
+        .default_catalog
+        .clone_from(&name);
+    config.options_mut().catalog.default_schema = UNNAMED.to_owned();
+    config.set_extension(Arc::clone(&scope.chain));
     let context = SessionContext::new_with_state(state);
     context.register_catalog(name, Arc::new(SessionCatalog::new(scope.clone())));
     context

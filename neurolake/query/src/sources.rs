@@ -7,9 +7,10 @@ use datafusion::catalog::TableProvider;
 use neurolake_delta::At;
 use neurolake_model as model;
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
 
+pub(crate) mod conform;
 pub(crate) mod copy;
 pub(crate) mod delta;
 pub(crate) mod function;
@@ -25,6 +26,11 @@ pub(crate) mod view;
 pub(crate) trait Source: Send + Sync {
     /// The table as it is now, or was at an earlier time, for one session.
     async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>>;
+
+    /// Whether it is made anew each time, since it has no version to keep.
+    fn is_cheap(&self) -> bool {
+        false
+    }
 }
 
 /// What a kind of table gets to know about its declaration.
@@ -32,6 +38,29 @@ pub(crate) trait Source: Send + Sync {
 pub(crate) struct Declared {
     pub(crate) database: String,
     pub(crate) table: model::Table,
+}
+
+impl Declared {
+    /// `database.table`
+    pub(crate) fn name(&self) -> String {
+        format!("{}.{}", self.database, self.table.name)
+    }
+}
+
+/// Refuses to go back in time where nothing is kept.
+pub(crate) fn without_versions(declared: &Declared, at: Option<&At>) -> Result<()> {
+    if at.is_none() {
+        return Ok(());
+    }
+    let name = declared.name();
+    Err(Error::new(
+        Kind::BadRequest,
+        format!(
+            "`{name}` has no versions: its kind is {}",
+            declared.table.source.label()
+        ),
+    )
+    .with_hint(format!("write `{name}` for its present state")))
 }
 
 /// The source of a declared table.

@@ -1,14 +1,20 @@
-//! Views in SQL.
+//! Views in SQL, inlined into the statement so that filters reach what they read.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
+use datafusion::datasource::ViewTable;
+use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use neurolake_delta::At;
+use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
-use crate::sources::{Declared, Source};
+use crate::session;
+use crate::sources::conform::conform;
+use crate::sources::{Declared, Source, without_versions};
 
 pub(crate) struct View {
     declared: Declared,
@@ -18,15 +24,42 @@ impl View {
     pub(crate) fn new(declared: Declared) -> Self {
         Self { declared }
     }
+
+    async fn open(&self, scope: &Scope, query: &str) -> Result<Arc<dyn TableProvider>> {
+        let name = self.declared.name();
+        let lake = scope.enter(&name)?.lake();
+        let (state, plan) = session::plan(&lake, query)
+            .await
+            .map_err(|error| blame(error, &name))?;
+        // What a union or a `case` gives is only known now.
+        let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())])
+            .execute_and_check(plan, state.config_options(), |_, _| {})
+            .map_err(|error| blame(error.into(), &name))?;
+        let columns = &self.declared.table.columns;
+        let plan = conform(plan, columns, &format!("the view `{name}`"))?;
+        Ok(Arc::new(ViewTable::new(plan, Some(query.to_owned()))))
+    }
+}
+
+/// Whoever reads a view can't correct it.
+fn blame(mut error: Error, view: &str) -> Error {
+    if matches!(
+        error.kind,
+        Kind::BadRequest | Kind::NotFound | Kind::NotAllowed
+    ) {
+        error.kind = Kind::Broken;
+    }
+    error.message = format!("the view `{view}` can't be read: {}", error.message);
+    error
 }
 
 #[async_trait]
 impl Source for View {
-    async fn provider(&self, _scope: &Scope, _at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
-        let name = format!("{}.{}", self.declared.database, self.declared.table.name);
-        Err(Error::new(
-            Kind::Internal,
-            format!("{name} can't be opened yet"),
-        ))
+    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
+        without_versions(&self.declared, at)?;
+        let model::Source::Sql { query } = &self.declared.table.source else {
+            return Err(Error::new(Kind::Internal, "a view without a query"));
+        };
+        self.open(scope, query).await
     }
 }

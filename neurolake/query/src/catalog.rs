@@ -23,9 +23,6 @@ use crate::sources::{self, Declared, Source};
 use crate::suggest::nearest;
 use crate::types::arrow_schema;
 
-/// Where the engine looks for names without a database.
-const DEFAULT_DATABASE: &str = "public";
-
 /// All declared tables by database and name.
 pub(crate) struct Tables {
     catalog: Arc<model::Catalog>,
@@ -199,10 +196,6 @@ impl SchemaProvider for SessionDatabase {
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
-        // Names without a database end up here, those of table functions among them.
-        if self.name == DEFAULT_DATABASE && self.declared().is_empty() {
-            return Ok(None);
-        }
         let (table, at) = parse_version(name)?;
         let provider = self.scope.provider(&self.name, table, at.as_ref()).await?;
         Ok(Some(provider))

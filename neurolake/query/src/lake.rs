@@ -16,6 +16,7 @@ use object_store::ObjectStore;
 use crate::catalog::Tables;
 use crate::error::{Error, Kind, Result};
 use crate::sources::function::FunctionTable;
+use crate::sources::objects::Buckets;
 use crate::stores::Stores;
 use crate::{policy, session};
 
@@ -149,6 +150,7 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     pub(crate) snapshots: Snapshots,
     pub(crate) wrap_store: Option<WrapStore>,
+    pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
     pub(crate) template: SessionState,
 }
@@ -239,6 +241,7 @@ impl LakeBuilder {
             limits: self.limits,
             snapshots: Snapshots::default(),
             wrap_store: self.wrap_store,
+            buckets: Buckets::default(),
             template,
         });
         Ok(Lake::over(shared))

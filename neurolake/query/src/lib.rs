@@ -7,9 +7,10 @@
 //! lies), [`catalog`] (names to tables, lazily), `sources` (one file per kind of table),
 //! [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
 //! request to a stream of record batches), `planner` (the last look at a plan), `limited` (ends a
-//! stream that takes too long), [`error`].
+//! stream that takes too long), [`doctor`] (what is wrong with a lake), [`error`].
 
 pub mod catalog;
+pub mod doctor;
 pub mod error;
 pub mod lake;
 mod limited;

@@ -9,6 +9,7 @@ use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
+use crate::schema::Difference;
 
 pub(crate) mod conform;
 pub(crate) mod copy;
@@ -31,6 +32,25 @@ pub(crate) trait Source: Send + Sync {
     fn is_cheap(&self) -> bool {
         false
     }
+
+    /// What a checkup of the table finds. A kind whose served columns hide the stored ones says
+    /// more than this does.
+    async fn inspect(&self, scope: &Scope) -> Result<Inspection> {
+        self.provider(scope, None).await?;
+        Ok(Inspection::default())
+    }
+}
+
+/// What a checkup of a table finds.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Inspection {
+    /// Of a Delta table.
+    pub(crate) version: Option<u64>,
+    pub(crate) rows: Option<u64>,
+    pub(crate) bytes: Option<u64>,
+    pub(crate) files: Option<u64>,
+    /// Declared against stored.
+    pub(crate) differences: Vec<Difference>,
 }
 
 /// What a kind of table gets to know about its declaration.
@@ -71,8 +91,13 @@ pub(crate) fn source(
     match &declared.table.source {
         model::Source::Delta { .. } => Arc::new(delta::Delta::new(declared)),
         model::Source::Parquet { .. } => Arc::new(parquet::Parquet::new(declared)),
-        model::Source::Postgres { .. } => Arc::new(postgres::Postgres::new(declared)),
-        model::Source::Sheet { .. } => Arc::new(sheet::Sheet::new(declared)),
+        model::Source::Postgres { .. } => copy::OrCopy::new(
+            declared.clone(),
+            Arc::new(postgres::Postgres::new(declared)),
+        ),
+        model::Source::Sheet { .. } => {
+            copy::OrCopy::new(declared.clone(), Arc::new(sheet::Sheet::new(declared)))
+        }
         model::Source::Sql { .. } => Arc::new(view::View::new(declared)),
         model::Source::Function { .. } => Arc::new(function::Function::new(declared, function)),
     }

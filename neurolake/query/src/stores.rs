@@ -44,7 +44,49 @@ pub enum Store {
     },
 }
 
+impl Store {
+    /// What it is, with its article.
+    pub(crate) fn label(&self) -> &'static str {
+        match self {
+            Self::Objects(_) => "an object store",
+            Self::Postgres(_) => "a PostgreSQL database",
+            Self::Sheets(_) => "an account of Google Sheets",
+            Self::Copies { .. } => "a folder of copies",
+        }
+    }
+}
+
 /// Where buckets are and how to get in.
+///
+/// Which clouds there are: `s3://` (and whatever speaks its protocol), a folder of this machine,
+/// with the feature `azure` also `az://` and `abfss://`, with `gcs` also `gs://`. One store may
+/// serve several buckets; a bucket is opened once per lake and store.
+///
+/// # Settings of an S3 store
+/// | key | where | meaning |
+/// |---|---|---|
+/// | `endpoint` | `options` | address of the server, such as `https://s3.example.org`; without it: AWS. `http://` allows plain HTTP |
+/// | `region` | `options` | region; without it `us-east-1` |
+/// | `allow_http` | `options` | `true` allows plain HTTP; follows from an `endpoint` with `http://` |
+/// | `virtual_hosted_style_request` | `options` | `true`: the bucket is part of the host name |
+/// | `skip_signature` | `options` | `true` for public buckets: no credentials are looked for |
+/// | `request_payer` | `options` | `true`: you pay for requests of a bucket that wants it |
+/// | `unsigned_payload`, `checksum_algorithm` | `options` | for servers that ask for it |
+/// | `connect_timeout` | `options` | how long to wait for a connection, such as `5 seconds`; too short fails on slow networks, too long hides a wrong address |
+/// | `timeout` | `options` | how long one request may take, such as `30 seconds`; too short fails on large row groups |
+/// | `proxy_url` | `options` | HTTP proxy |
+/// | `access_key_id` | `secrets` | who asks |
+/// | `secret_access_key` | `secrets` | proof of it |
+/// | `session_token` | `secrets` | for temporary credentials |
+/// | `encryption_customer_key` | `secrets` | key of objects that are encrypted with a customer's key |
+///
+/// # Settings of an Azure store
+/// `account_name`, `endpoint`, `use_emulator` in `options`; `account_key`, `sas_token`,
+/// `client_secret` in `secrets`; more in the documentation of `object_store::azure::AzureConfigKey`.
+///
+/// # Settings of a Google store
+/// `base_url`, `service_account` (a path), `skip_signature` in `options`; `service_account_key`
+/// (JSON) in `secrets`; more in the documentation of `object_store::gcp::GoogleConfigKey`.
 #[derive(Debug, Clone, Default)]
 pub struct ObjectStoreSettings {
     /// Buckets are folders below this one: `s3://lake/neural/spikes` is `FOLDER/lake/neural/spikes`.
@@ -55,6 +97,36 @@ pub struct ObjectStoreSettings {
     pub options: BTreeMap<String, String>,
     /// The same for secrets (`access_key_id`, `secret_access_key`, `session_token`, ...).
     pub secrets: BTreeMap<String, SecretString>,
+    /// What the surroundings of the program say (`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`...), used where
+    /// `secrets` is empty; `options` win over it. Keys are upper case. Without any of it the
+    /// chain of the cloud decides: web identity, then the metadata of container or machine.
+    pub ambient: BTreeMap<String, SecretString>,
+}
+
+/// Beginnings of the variables that an object store may know.
+const AMBIENT: [&str; 3] = ["AWS_", "AZURE_", "GOOGLE_"];
+
+impl ObjectStoreSettings {
+    /// Takes over the variables that object stores know (`AWS_*`, `AZURE_*`, `GOOGLE_*`) and leaves
+    /// the others.
+    #[must_use]
+    pub fn with_environment(
+        mut self,
+        variables: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
+        for (key, value) in variables {
+            let known = AMBIENT.iter().any(|prefix| key.starts_with(prefix));
+            if known && !value.is_empty() {
+                self.ambient.insert(key, value.into());
+            }
+        }
+        self
+    }
+
+    /// Whether a client may read the files itself: nothing here is secret.
+    pub fn is_direct(&self) -> bool {
+        self.secrets.is_empty()
+    }
 }
 
 /// How to reach a PostgreSQL server.

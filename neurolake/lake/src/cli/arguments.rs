@@ -143,7 +143,7 @@ pub(crate) struct Doctor {
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
     /// Seconds that one table may take to open.
-    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) patience: u64,
 }
 

@@ -1,10 +1,10 @@
 //! `doctor`
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use futures::StreamExt;
-use futures::stream;
-use neurolake_query::{Error, Kind};
+use neurolake_query::doctor::{Checkup, Outcome as Health, StoreOutcome, StoreReport, TableReport};
 use serde::Serialize;
 
 use super::arguments::{Doctor, ReportFormat};
@@ -13,117 +13,168 @@ use super::failure::Failure;
 use super::query::count;
 use super::talk::print;
 use super::{Context, Outcome, open};
-use crate::Lake;
 
-/// Tables that are opened at once.
-const AT_ONCE: usize = 8;
-
-/// What was found out about a table.
+/// What was found out about a table or a store.
 #[derive(Debug, Serialize)]
 struct Finding {
-    table: String,
-    ok: bool,
+    name: String,
+    kind: String,
+    /// `ok`, `differs` or `broken`.
+    state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// Declared against stored.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    differences: Vec<String>,
+    milliseconds: u128,
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    tables: Vec<Finding>,
+    stores: Vec<Finding>,
 }
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Doctor) -> Outcome {
+    tokio::select! {
+        outcome = examine(context, arguments) => outcome,
+        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+    }
+}
+
+async fn examine(context: &Context<'_>, arguments: &Doctor) -> Outcome {
     let catalog = open::catalog(context)?;
-    let names = names(&catalog, &arguments.tables)?;
+    let wanted: Result<Vec<(String, String)>, Failure> = arguments
+        .tables
+        .iter()
+        .map(|name| open::find(&catalog, name).map(|(d, t)| (d.name.clone(), t.name.clone())))
+        .collect();
+    let wanted = Some(wanted?).filter(|wanted| !wanted.is_empty());
+    let looks_at_stores = wanted.is_none();
+    let checkup = Checkup {
+        tables: wanted,
+        deadline: Duration::from_secs(arguments.patience),
+        ..Checkup::default()
+    };
     let lake = open::lake(context, catalog)?;
-    let patience = Duration::from_secs(arguments.patience);
-    let findings: Vec<Finding> = stream::iter(names)
-        .map(|(database, table)| look(lake.clone(), database, table, patience))
-        .buffered(AT_ONCE)
-        .collect()
-        .await;
-    let broken = findings.iter().filter(|finding| !finding.ok).count();
+    let lake = lake.engine();
+    // On threads whose stacks are large enough to plan any view.
+    let tables = tokio::spawn(lake.doctor(&checkup).map(table).collect::<Vec<Finding>>());
+    let mut tables = tables.await.map_err(|error| {
+        Failure::unanswered("the checkup ended without a word").caused_by(error)
+    })?;
+    tables.sort_by(|a, b| a.name.cmp(&b.name));
+    let stores = if looks_at_stores {
+        lake.check_stores(&checkup).await
+    } else {
+        Vec::new()
+    };
+    let report = Report {
+        tables,
+        stores: stores.into_iter().filter_map(store).collect(),
+    };
     match arguments.format {
         ReportFormat::Text => {
-            print(&text(&findings))?;
-            let good = findings.len() - broken;
-            context.talk.say(&format!(
-                "{}, {good} good, {broken} broken",
-                count(findings.len(), "table")
-            ));
+            print(&text(&report))?;
+            context.talk.say(&summary(&report));
         }
         ReportFormat::Json => {
-            let json = serde_json::to_string(&findings);
+            let json = serde_json::to_string(&report);
             let json =
                 json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
             print(&format!("{json}\n"))?;
         }
     }
-    Ok(if broken == 0 {
+    let mut all = report.tables.iter().chain(&report.stores);
+    Ok(if all.all(|finding| finding.state == "ok") {
         Exit::Done
     } else {
         Exit::Findings
     })
 }
 
-fn names(
-    catalog: &neurolake_model::Catalog,
-    wanted: &[String],
-) -> Result<Vec<(String, String)>, Failure> {
-    if wanted.is_empty() {
-        let tables = catalog.tables();
-        return Ok(tables
-            .map(|(d, t)| (d.name.clone(), t.name.clone()))
-            .collect());
-    }
-    let found = wanted.iter().map(|name| open::find(catalog, name));
-    found
-        .map(|found| found.map(|(d, t)| (d.name.clone(), t.name.clone())))
-        .collect()
-}
-
-async fn look(lake: Lake, database: String, table: String, patience: Duration) -> Finding {
-    let name = format!("{database}.{table}");
-    // On a thread of its own: a bug in one table is a finding about that table.
-    let opened = tokio::spawn(async move {
-        let session = lake.session();
-        session
-            .engine()
-            .provider(&database, &table, None)
-            .await
-            .map(drop)
-    });
-    let outcome = match tokio::time::timeout(patience, opened).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(panic)) => Err(Error::new(Kind::Internal, "opening it panicked").with_source(panic)),
-        Err(_) => Err(Error::new(
-            Kind::Timeout,
-            format!("it did not open within {patience:?}"),
-        )),
+fn table(report: TableReport) -> Finding {
+    let mut finding = Finding {
+        name: format!("{}.{}", report.database, report.table),
+        kind: report.kind,
+        state: "ok",
+        error: None,
+        hint: None,
+        differences: Vec::new(),
+        milliseconds: report.took.as_millis(),
     };
-    let (error, hint) = match outcome {
-        Ok(()) => (None, None),
-        Err(error) => {
-            let hint = error.hint.clone();
-            (Some(Failure::from(error).with_causes()), hint)
+    match report.outcome {
+        Health::Ok(health) => {
+            finding.differences = health.notes.iter().map(ToString::to_string).collect();
         }
+        Health::Differs(differences) => {
+            finding.state = "differs";
+            finding.differences = differences.iter().map(ToString::to_string).collect();
+        }
+        Health::Broken(error) => finding.blame(error),
+    }
+    finding
+}
+
+/// `None` where there was nothing to look at.
+fn store(report: StoreReport) -> Option<Finding> {
+    let name = match report.bucket {
+        Some(bucket) => format!("{}: {bucket}", report.store),
+        None => report.store,
     };
-    Finding {
-        table: name,
-        ok: error.is_none(),
-        error,
-        hint,
+    let mut finding = Finding {
+        name,
+        kind: report.kind.to_owned(),
+        state: "ok",
+        error: None,
+        hint: None,
+        differences: Vec::new(),
+        milliseconds: report.took.as_millis(),
+    };
+    match report.outcome {
+        StoreOutcome::Reachable => {}
+        StoreOutcome::NotAsked => return None,
+        StoreOutcome::Broken(error) => finding.blame(error),
+    }
+    Some(finding)
+}
+
+impl Finding {
+    fn blame(&mut self, error: neurolake_query::Error) {
+        self.state = "broken";
+        self.hint.clone_from(&error.hint);
+        self.error = Some(Failure::from(error).with_causes());
     }
 }
 
-fn text(findings: &[Finding]) -> String {
+fn text(report: &Report) -> String {
     let mut text = String::new();
-    for finding in findings {
-        let word = if finding.ok { "ok    " } else { "broken" };
-        text.push_str(&format!("{word}  {}\n", finding.table));
-        if let Some(error) = &finding.error {
-            text.push_str(&format!("        {}\n", error.replace('\n', "\n        ")));
-        }
-        if let Some(hint) = &finding.hint {
-            text.push_str(&format!("        hint: {hint}\n"));
+    for (word, findings) in [("table", &report.tables), ("store", &report.stores)] {
+        for finding in findings {
+            let _ = writeln!(text, "{:<7}  {word}  {}", finding.state, finding.name);
+            if let Some(error) = &finding.error {
+                let _ = writeln!(text, "         {}", error.replace('\n', "\n         "));
+            }
+            for difference in &finding.differences {
+                let _ = writeln!(text, "         {difference}");
+            }
+            if let Some(hint) = &finding.hint {
+                let _ = writeln!(text, "         hint: {hint}");
+            }
         }
     }
     text
+}
+
+fn summary(report: &Report) -> String {
+    let in_state = |state| report.tables.iter().filter(|f| f.state == state).count();
+    format!(
+        "{}: {} in order, {} differing from the declaration, {} broken",
+        count(report.tables.len(), "table"),
+        in_state("ok"),
+        in_state("differs"),
+        in_state("broken"),
+    )
 }

@@ -16,7 +16,7 @@ pub(crate) const LOG: &str = "NEUROLAKE_LOG";
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
 /// All of them with what they mean, for the reference.
-pub(crate) const ALL: [(&str, &str); 5] = [
+pub(crate) const ALL: [(&str, &str); 6] = [
     (CONFIG, "File of settings; `--config` wins."),
     (
         CATALOG,
@@ -28,6 +28,10 @@ pub(crate) const ALL: [(&str, &str); 5] = [
         "What is logged to standard error: `warn` (default), `info`, `neurolake_serve=debug`...",
     ),
     (NO_COLOR, "Set to anything: no colours."),
+    (
+        "AWS_*, AZURE_*, GOOGLE_*",
+        "What the clients of clouds know themselves, for stores without keys of their own.",
+    ),
 ];
 
 /// A path, where the variable is set and not empty.
@@ -35,6 +39,12 @@ pub(crate) fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name)
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)
+}
+
+/// Everything that is text, for the clients of clouds, which know variables of their own.
+pub(crate) fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 pub(crate) fn no_color() -> bool {

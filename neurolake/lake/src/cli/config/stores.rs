@@ -8,6 +8,7 @@ use neurolake_query::{ObjectStoreSettings, PostgresSettings, SheetsSettings, Sto
 use super::file::{self, File};
 use super::keys::is_secret_option;
 use super::value::{Place, Text, duration};
+use crate::cli::environment;
 use crate::cli::failure::Failure;
 
 /// Connections to a database where nothing else is said.
@@ -74,7 +75,7 @@ fn objects(
     section: &file::Store,
     place: &Place<'_>,
 ) -> Result<ObjectStoreSettings, Failure> {
-    let mut settings = ObjectStoreSettings::default();
+    let mut settings = ObjectStoreSettings::default().with_environment(environment::variables());
     for (option, value) in section.plain() {
         if let Some(value) = place.optional(&format!("stores.{name}.{option}"), value)? {
             settings.options.insert(option.to_owned(), value);

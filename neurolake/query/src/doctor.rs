@@ -1,0 +1,403 @@
+//! A checkup: can every table be opened, does it hold what is declared, can every store be
+//! reached, and does it keep the promise that Delta's commits rest on?
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::Duration;
+
+use futures::stream::{self, Stream, StreamExt};
+use neurolake_model as model;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use tokio::time::Instant;
+
+use crate::error::{Error, Kind, Result};
+use crate::lake::Lake;
+use crate::schema::{self, Difference};
+use crate::sources::Inspection;
+use crate::sources::objects::{self, Opened};
+use crate::stores::{DEFAULT, Store};
+
+/// What to check, and how patiently.
+#[derive(Debug, Clone)]
+pub struct Checkup {
+    /// Databases and tables. `None`: all.
+    pub tables: Option<Vec<(String, String)>>,
+    /// How long one table may take. Too short calls slow tables broken, too long lets one that
+    /// hangs hold up the end of the checkup.
+    pub deadline: Duration,
+    /// Tables or buckets that are checked at the same time.
+    pub concurrency: usize,
+}
+
+impl Default for Checkup {
+    fn default() -> Self {
+        Self {
+            tables: None,
+            deadline: Duration::from_secs(20),
+            concurrency: 8,
+        }
+    }
+}
+
+/// What was found out about one table.
+#[derive(Debug)]
+pub struct TableReport {
+    /// Name of the database.
+    pub database: String,
+    /// Name of the table.
+    pub table: String,
+    /// Stable name of the kind, such as `delta`.
+    pub kind: String,
+    /// How it is.
+    pub outcome: Outcome,
+    /// How long the check took.
+    pub took: Duration,
+}
+
+/// How a table is.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It can be opened and queries give what the declaration says.
+    Ok(Health),
+    /// It can be opened, but queries by its declaration would fail or lie.
+    Differs(Vec<Difference>),
+    /// It can't be opened.
+    Broken(Error),
+}
+
+/// What is known of a table that can be opened; `None` where its kind doesn't tell for little.
+#[derive(Debug, Clone, Default)]
+pub struct Health {
+    /// Newest version of a Delta table.
+    pub version: Option<u64>,
+    /// Rows.
+    pub rows: Option<u64>,
+    /// Bytes of all files.
+    pub bytes: Option<u64>,
+    /// Number of files.
+    pub files: Option<u64>,
+    /// Differences that do no harm.
+    pub notes: Vec<Difference>,
+}
+
+/// What was found out about one bucket of a store, or about a store without buckets.
+#[derive(Debug)]
+pub struct StoreReport {
+    /// Name of the store.
+    pub store: String,
+    /// `objects`, `postgres`, `sheets` or `copies`.
+    pub kind: &'static str,
+    /// Address of the bucket, such as `s3://lake`.
+    pub bucket: Option<String>,
+    /// How it is.
+    pub outcome: StoreOutcome,
+    /// How long the check took.
+    pub took: Duration,
+}
+
+/// How a store is.
+#[derive(Debug)]
+pub enum StoreOutcome {
+    /// It can be reached and read.
+    Reachable,
+    /// No declared table says what to ask it for, or its tables show how it is.
+    NotAsked,
+    /// It can't be read.
+    Broken(Error),
+}
+
+/// How a store kept its promise of put-if-absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Proof {
+    /// Objects that were created.
+    pub objects: usize,
+    /// How many tried to create each of them at the same time.
+    pub creators: usize,
+}
+
+/// Enough to catch a stand-in that breaks the promise once in a hundred objects.
+const OBJECTS: usize = 200;
+const CREATORS: usize = 8;
+/// Objects that are fought over at the same time.
+const FIGHTS: usize = 8;
+
+impl Lake {
+    /// Checks tables, as their reports come. A broken table holds up no other.
+    pub fn doctor(&self, checkup: &Checkup) -> impl Stream<Item = TableReport> + Send + use<> {
+        let lake = self.session();
+        let tables = lake.to_check(checkup);
+        let deadline = checkup.deadline;
+        stream::iter(tables)
+            .map(move |(database, table)| {
+                let lake = lake.clone();
+                async move { lake.check_table(database, table, deadline).await }
+            })
+            .buffer_unordered(checkup.concurrency.max(1))
+    }
+
+    fn to_check(&self, checkup: &Checkup) -> Vec<(String, String)> {
+        match &checkup.tables {
+            Some(tables) => tables.clone(),
+            None => {
+                let all = self.catalog().tables();
+                all.map(|(database, table)| (database.name.clone(), table.name.clone()))
+                    .collect()
+            }
+        }
+    }
+
+    async fn check_table(
+        &self,
+        database: String,
+        table: String,
+        deadline: Duration,
+    ) -> TableReport {
+        let started = Instant::now();
+        let declared = self.catalog().table(&database, &table);
+        let kind = declared.map_or("unknown", |table| table.source.kind());
+        let checked = within(deadline, self.inspect(&database, &table)).await;
+        let outcome = match checked {
+            Ok(inspection) => judge(inspection),
+            Err(error) => Outcome::Broken(error),
+        };
+        TableReport {
+            kind: kind.to_owned(),
+            database,
+            table,
+            outcome,
+            took: started.elapsed(),
+        }
+    }
+
+    async fn inspect(&self, database: &str, table: &str) -> Result<Inspection> {
+        let source = self.scope.shared.tables.find(database, table)?;
+        source.inspect(&self.scope).await
+    }
+
+    /// Checks whether each configured store can be reached and read, for each bucket that a
+    /// declared table lies in.
+    pub async fn check_stores(&self, checkup: &Checkup) -> Vec<StoreReport> {
+        let buckets = self.buckets();
+        let configured = self.stores().by_name.keys();
+        let without = configured
+            .filter(|name| !buckets.iter().any(|(store, _)| store == *name))
+            .map(|name| (name.clone(), None));
+        let buckets = buckets
+            .iter()
+            .cloned()
+            .map(|(store, uri)| (store, Some(uri)));
+        let deadline = checkup.deadline;
+        let mut reports: Vec<StoreReport> =
+            stream::iter(buckets.chain(without).collect::<Vec<_>>())
+                .map(|(store, uri)| self.check_store(store, uri, deadline))
+                .buffer_unordered(checkup.concurrency.max(1))
+                .collect()
+                .await;
+        reports
+            .sort_by(|left, right| (&left.store, &left.bucket).cmp(&(&right.store, &right.bucket)));
+        reports
+    }
+
+    /// Stores with the addresses of their buckets, from the declarations.
+    fn buckets(&self) -> BTreeSet<(String, String)> {
+        let mut buckets = BTreeSet::new();
+        for (_, table) in self.catalog().tables() {
+            let (model::Source::Delta { uri } | model::Source::Parquet { uri, .. }) = &table.source
+            else {
+                continue;
+            };
+            let store = table.store.as_deref().unwrap_or(DEFAULT);
+            if let Some(bucket) = bucket_of(uri) {
+                buckets.insert((store.to_owned(), bucket));
+            }
+        }
+        buckets
+    }
+
+    async fn check_store(
+        &self,
+        store: String,
+        bucket: Option<String>,
+        deadline: Duration,
+    ) -> StoreReport {
+        let started = Instant::now();
+        let outcome = match &bucket {
+            Some(bucket) => match within(deadline, self.reach(&store, bucket)).await {
+                Ok(()) => StoreOutcome::Reachable,
+                Err(error) => StoreOutcome::Broken(error),
+            },
+            None => self.check_folder(&store),
+        };
+        StoreReport {
+            kind: match self.stores().get(&store) {
+                Some(Store::Postgres(_)) => "postgres",
+                Some(Store::Sheets(_)) => "sheets",
+                Some(Store::Copies { .. }) => "copies",
+                Some(Store::Objects(_)) | None => "objects",
+            },
+            store,
+            bucket,
+            outcome,
+            took: started.elapsed(),
+        }
+    }
+
+    async fn reach(&self, store: &str, bucket: &str) -> Result<()> {
+        let opened = objects::open(&self.scope.shared, Some(store), bucket)?;
+        let prefix = Some(&opened.path).filter(|path| !path.as_ref().is_empty());
+        let first = opened.store.list(prefix).next().await.transpose();
+        first.map_err(|error| opened.explain(&error))?;
+        Ok(())
+    }
+
+    fn check_folder(&self, store: &str) -> StoreOutcome {
+        match self.stores().get(store) {
+            Some(Store::Copies { folder }) if folder.is_dir() => StoreOutcome::Reachable,
+            Some(Store::Copies { folder }) => StoreOutcome::Broken(
+                broken(format!(
+                    "the folder `{}` of the store `{store}` doesn't exist",
+                    folder.display()
+                ))
+                .with_hint(format!(
+                    "correct `copies` of `[stores.{store}]`, or make the folder"
+                )),
+            ),
+            _ => StoreOutcome::NotAsked,
+        }
+    }
+
+    /// Proves that a store creates an object only where there is none, which is what keeps two
+    /// writers of a Delta table from losing each other's commits. Writes below
+    /// `_neurolake_doctor` in the bucket and deletes it again.
+    ///
+    /// # Errors
+    /// The store broke the promise, or it can't be written.
+    pub async fn prove_put_if_absent(&self, store: &str, bucket: &str) -> Result<Proof> {
+        let uri = if bucket.contains("://") || bucket.starts_with('/') {
+            bucket.to_owned()
+        } else {
+            format!("s3://{bucket}")
+        };
+        let opened = objects::open(&self.scope.shared, Some(store), &uri)?;
+        let run = chrono::Utc::now().timestamp_micros();
+        let folder = Path::from_iter(opened.path.parts()).join("_neurolake_doctor");
+        let folder = folder.join(format!("{run}-{}", std::process::id()));
+        let result = fight(&opened, &folder, store, bucket).await;
+        let cleaned = clean(&opened, &folder).await;
+        let proof = result?;
+        cleaned?;
+        Ok(proof)
+    }
+}
+
+/// `s3://lake` of `s3://lake/neural/spikes`; the folder itself for a path of this machine.
+fn bucket_of(uri: &str) -> Option<String> {
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return Some(uri.to_owned());
+    };
+    if scheme == "file" {
+        return Some(uri.to_owned());
+    }
+    let bucket = rest.split('/').next().filter(|bucket| !bucket.is_empty())?;
+    Some(format!("{scheme}://{bucket}"))
+}
+
+fn judge(inspection: Inspection) -> Outcome {
+    if schema::is_breaking(&inspection.differences) {
+        return Outcome::Differs(inspection.differences);
+    }
+    Outcome::Ok(Health {
+        version: inspection.version,
+        rows: inspection.rows,
+        bytes: inspection.bytes,
+        files: inspection.files,
+        notes: inspection.differences,
+    })
+}
+
+async fn within<T>(deadline: Duration, check: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(deadline, check).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::new(
+            Kind::Timeout,
+            format!("no answer within {} s", deadline.as_secs_f64()),
+        )
+        .with_hint("check that its server answers, or give the checkup more time")),
+    }
+}
+
+/// Many create the same objects at once; of each exactly one may win.
+async fn fight(opened: &Opened, folder: &Path, store: &str, bucket: &str) -> Result<Proof> {
+    let mut fights = stream::iter(0..OBJECTS)
+        .map(|object| one_winner(opened, folder.clone().join(object.to_string())))
+        .buffer_unordered(FIGHTS);
+    while let Some(winners) = fights.next().await {
+        let winners = winners?;
+        if winners != 1 {
+            return Err(broken(format!(
+                "the store `{store}` lies about put-if-absent: {winners} of {CREATORS} creators of the same object in `{bucket}` were told that they made it"
+            ))
+            .with_hint("don't write Delta tables to it: commits would be lost; use a store that honours `If-None-Match: *`"));
+        }
+    }
+    Ok(Proof {
+        objects: OBJECTS,
+        creators: CREATORS,
+    })
+}
+
+async fn one_winner(opened: &Opened, path: Path) -> Result<usize> {
+    let attempts = (0..CREATORS).map(|creator| create(opened, &path, creator));
+    let mut winners = Vec::new();
+    for (creator, won) in futures::future::join_all(attempts)
+        .await
+        .into_iter()
+        .enumerate()
+    {
+        if won? {
+            winners.push(creator);
+        }
+    }
+    let stored = opened.store.get(&path).await;
+    let stored = stored
+        .map_err(|error| opened.explain(&error))?
+        .bytes()
+        .await;
+    let stored = stored.map_err(|error| opened.explain(&error))?;
+    match winners.as_slice() {
+        [winner] if stored != content(*winner).as_bytes() => Ok(0),
+        winners => Ok(winners.len()),
+    }
+}
+
+fn content(creator: usize) -> String {
+    format!("made by creator {creator}")
+}
+
+/// Whether this creator made the object.
+async fn create(opened: &Opened, path: &Path, creator: usize) -> Result<bool> {
+    let payload = PutPayload::from(content(creator));
+    let options = PutOptions::from(PutMode::Create);
+    match opened.store.put_opts(path, payload, options).await {
+        Ok(_) => Ok(true),
+        Err(
+            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
+        ) => Ok(false),
+        Err(error) => Err(opened.explain(&error)),
+    }
+}
+
+async fn clean(opened: &Opened, folder: &Path) -> Result<()> {
+    let paths = opened.store.list(Some(folder));
+    let paths = paths.map(|meta| meta.map(|meta| meta.location)).boxed();
+    let mut deleted = opened.store.delete_stream(paths);
+    while let Some(path) = deleted.next().await {
+        path.map_err(|error| opened.explain(&error))?;
+    }
+    Ok(())
+}
+
+fn broken(message: String) -> Error {
+    Error::new(Kind::Broken, message)
+}

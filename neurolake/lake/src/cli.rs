@@ -41,7 +41,6 @@ type Outcome = Result<Exit, Failure>;
 /// What every command gets.
 struct Context<'a> {
     program: &'a Program,
-    arguments: &'a Arguments,
     config: Config,
     talk: Talk,
 }
@@ -63,7 +62,6 @@ pub(crate) fn run(program: &Program) -> ExitCode {
 fn command(program: &Program, arguments: &Arguments, talk: Talk) -> Outcome {
     let context = Context {
         program,
-        arguments,
         config: Config::load(arguments)?,
         talk,
     };

@@ -72,10 +72,6 @@ impl Refusal {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
     }
 
-    pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", message)
-    }
-
     pub(crate) fn busy() -> Self {
         let mut refusal = Self::new(
             StatusCode::TOO_MANY_REQUESTS,

@@ -130,8 +130,8 @@ fn asked(
     Ok(Asked {
         format: format::wanted(named, headers)?,
         request: query::Request {
-            sql,
             parameters: parameters::from_json(values)?,
+            ..query::Request::new(sql)
         },
     })
 }

@@ -29,8 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) async fn run(context: &Context<'_>, arguments: &Query) -> Outcome {
     let format = format(arguments)?;
     let request = Request {
-        sql: statement(arguments)?,
         parameters: parameters(&arguments.param)?,
+        ..Request::new(statement(arguments)?)
     };
     let lake = open::lake(context, open::catalog(context)?)?;
     // On a thread of its own, whose stack is large enough, and where Ctrl-C can leave it alone.

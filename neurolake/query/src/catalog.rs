@@ -92,16 +92,21 @@ impl Tables {
 
     fn no_database(&self, database: &str, table: &str) -> Error {
         if database == UNNAMED {
-            let error = not_found(format!("`{table}` is not the name of a table"));
-            return match self.elsewhere(table) {
-                Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-                None => error.with_hint("tables are named `database.table`; see `show tables`"),
-            };
+            return self.unnamed(table);
         }
         let error = not_found(format!("there is no database `{database}`"));
         match nearest(database, self.databases.keys().map(String::as_str)) {
             Some(name) => error.with_hint(format!("did you mean `{name}.{table}`?")),
             None => error.with_hint("see `show tables` for all names"),
+        }
+    }
+
+    /// Why a name of one part is none.
+    pub(crate) fn unnamed(&self, table: &str) -> Error {
+        let error = not_found(format!("`{table}` is not the name of a table"));
+        match self.elsewhere(table) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error.with_hint("tables are named `database.table`; see `show tables`"),
         }
     }
 
@@ -196,6 +201,10 @@ impl SchemaProvider for SessionDatabase {
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        if self.name == UNNAMED {
+            // It may be a table function or a `with`; `explain_missing` looks at the rest.
+            return Ok(None);
+        }
         let (table, at) = parse_version(name)?;
         let provider = self.scope.provider(&self.name, table, at.as_ref()).await?;
         Ok(Some(provider))

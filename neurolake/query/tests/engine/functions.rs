@@ -59,7 +59,7 @@ fn lake() -> (Lake, Arc<Recorder>) {
             ),
             view(
                 "keys",
-                "select * from (values (7), (8)) as k(key)",
+                "select arrow_cast(column1, 'Int32') as key from (values (7), (8))",
                 Vec::new(),
             ),
         ],
@@ -283,10 +283,7 @@ async fn anything_but_a_value_is_refused() {
         "select * from (select focus as x from a.f where implant_id = 7) g join a.keys k on g.x = k.key",
     ] {
         let error = error(&lake, sql).await;
-        assert!(
-            error.message.contains("`focus` is an argument"),
-            "{sql}: {error}"
-        );
+        assert!(error.message.contains("` is an argument"), "{sql}: {error}");
     }
     assert_eq!(
         complaint(

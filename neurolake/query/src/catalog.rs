@@ -92,16 +92,21 @@ impl Tables {
 
     fn no_database(&self, database: &str, table: &str) -> Error {
         if database == UNNAMED {
-            let error = not_found(format!("`{table}` is not the name of a table"));
-            return match self.elsewhere(table) {
-                Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-                None => error.with_hint("tables are named `database.table`; see `show tables`"),
-            };
+            return self.unnamed(table);
         }
         let error = not_found(format!("there is no database `{database}`"));
         match nearest(database, self.databases.keys().map(String::as_str)) {
             Some(name) => error.with_hint(format!("did you mean `{name}.{table}`?")),
             None => error.with_hint("see `show tables` for all names"),
+        }
+    }
+
+    /// Why a name of one part is none.
+    pub(crate) fn unnamed(&self, table: &str) -> Error {
+        let error = not_found(format!("`{table}` is not the name of a table"));
+        match self.elsewhere(table) {
+            Some(name) => error.with_hint(format!("did you mean `{name}`?")),
+            None => error.with_hint("tables are named `database.table`; see `show tables`"),
         }
     }
 
@@ -196,6 +201,10 @@ impl SchemaProvider for SessionDatabase {
     }
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        if self.name == UNNAMED {
+            // It may be a table function or a `with`; `explain_missing` looks at the rest.
+            return Ok(None);
+        }
         let (table, at) = parse_version(name)?;
         let provider = self.scope.provider(&self.name, table, at.as_ref()).await?;
         Ok(Some(provider))
@@ -378,5 +387,93 @@ impl fmt::Debug for SessionDatabase {
         f.debug_struct("SessionDatabase")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::Lake;
+    use crate::session::Request;
+
+    fn lake() -> Lake {
+        let table = |name: &str, source: serde_json::Value, columns: serde_json::Value| {
+            serde_json::json!({
+                "name": name, "source": source, "columns": columns, "rust_path": name,
+                "location": {"file": "src/lib.rs", "line": 1},
+            })
+        };
+        let delta = serde_json::json!({"kind": "delta", "uri": "/nowhere"});
+        let columns = serde_json::json!([{"name": "a", "type": "int64", "nullable": false}]);
+        let none = serde_json::json!([]);
+        let query = |query: &str| serde_json::json!({"kind": "sql", "query": query});
+        let catalog = serde_json::json!({
+            "format_version": 1,
+            "name": "lake",
+            "databases": [{
+                "name": "a",
+                "location": {"file": "src/lib.rs", "line": 1},
+                "tables": [
+                    table("bare", delta.clone(), none.clone()),
+                    table("delta", delta, columns),
+                    table("inner", query("select 1 as x"), none.clone()),
+                    table("outer", query("select * from a.inner"), none),
+                ],
+            }],
+        });
+        let catalog = serde_json::from_value(catalog).expect("a catalog");
+        Lake::builder(catalog).build().expect("a lake")
+    }
+
+    fn opened(lake: &Lake) -> Vec<&str> {
+        let tables = lake.scope.shared.tables.databases["a"].iter();
+        let mut opened: Vec<&str> = tables
+            .filter(|(_, entry)| entry.source.get().is_some())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        opened.sort_unstable();
+        opened
+    }
+
+    #[tokio::test]
+    async fn only_what_a_statement_reads_is_opened() {
+        let lake = lake();
+        for sql in [
+            "show tables",
+            "select * from information_schema.columns",
+            "select * from information_schema.views",
+            "select * from information_schema.tables",
+            "describe a.delta",
+            "select 1",
+        ] {
+            lake.query(Request::new(sql)).await.expect("an answer");
+            assert!(opened(&lake).is_empty(), "{sql}");
+        }
+        let answer = lake.query(Request::new("select * from a.outer")).await;
+        answer.expect("an answer");
+        assert_eq!(opened(&lake), ["inner", "outer"]);
+        let refused = lake.query(Request::new("describe a.bare")).await;
+        assert!(refused.is_err());
+        assert_eq!(opened(&lake), ["bare", "inner", "outer"]);
+    }
+
+    #[tokio::test]
+    async fn a_session_keeps_what_it_opened() {
+        let lake = lake();
+        let first = lake.provider("a", "outer", None).await.expect("a table");
+        let again = lake.provider("a", "outer", None).await.expect("a table");
+        assert!(Arc::ptr_eq(&first, &again));
+        let session = lake.session();
+        let other = session.provider("a", "outer", None).await.expect("a table");
+        assert!(!Arc::ptr_eq(&first, &other));
+    }
+
+    #[tokio::test]
+    async fn a_session_ends_with_its_last_handle() {
+        let lake = lake();
+        lake.provider("a", "outer", None).await.expect("a table");
+        let pins = Arc::downgrade(&lake.scope.pins);
+        drop(lake);
+        assert!(pins.upgrade().is_none());
     }
 }

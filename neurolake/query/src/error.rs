@@ -94,7 +94,9 @@ impl From<DataFusionError> for Error {
             Err(error) => error,
         };
         let mut translated = translate(error.find_root());
-        if let Some(place) = place(&error) {
+        if let Some(place) = place(&error)
+            && !translated.message.contains(&place)
+        {
             translated.message.push_str(&place);
         }
         translated.with_source(error)

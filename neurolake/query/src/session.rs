@@ -7,6 +7,7 @@ use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::MemoryCatalogProviderList;
 use datafusion::catalog::information_schema::INFORMATION_SCHEMA;
 use datafusion::common::{DFSchema, ParamValues, TableReference};
+use datafusion::error::DataFusionError;
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
@@ -141,8 +142,12 @@ pub(crate) async fn plan(lake: &Lake, sql: &str) -> Result<(SessionState, Logica
     if let Some(plan) = describe(&lake.scope, &state, &statement)? {
         return Ok((state, plan));
     }
-    check_catalogs(&state, &statement)?;
-    let plan = state.statement_to_plan(statement).await?;
+    let names = state.resolve_table_references(&statement)?;
+    check_catalogs(&state, &names)?;
+    let plan = state
+        .statement_to_plan(statement)
+        .await
+        .map_err(|error| explain_missing(&lake.scope, &names, error))?;
     policy::check(&plan)?;
     Ok((state, plan))
 }
@@ -201,15 +206,15 @@ fn describe(
 }
 
 /// There is one catalog, and it need not be named.
-fn check_catalogs(state: &SessionState, statement: &Statement) -> Result<()> {
+fn check_catalogs(state: &SessionState, names: &[TableReference]) -> Result<()> {
     let known = &state.config_options().catalog.default_catalog;
-    for reference in state.resolve_table_references(statement)? {
+    for reference in names {
         if let TableReference::Full {
             catalog,
             schema,
             table,
         } = reference
-            && catalog.as_ref() != known
+            && catalog.as_ref() != known.as_str()
         {
             return Err(
                 Error::new(Kind::NotFound, format!("there is no catalog `{catalog}`")).with_hint(
@@ -219,6 +224,23 @@ fn check_catalogs(state: &SessionState, statement: &Statement) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A name of one part that is neither a table function nor defined by a `with`.
+fn explain_missing(scope: &Scope, names: &[TableReference], error: DataFusionError) -> Error {
+    if let DataFusionError::Plan(message) = error.find_root() {
+        let is_missing = |table: &str| {
+            message.starts_with("table '") && message.ends_with(&format!("{table}' not found"))
+        };
+        for name in names {
+            if let TableReference::Bare { table } = name
+                && is_missing(table)
+            {
+                return scope.shared.tables.unnamed(table);
+            }
+        }
+    }
+    error.into()
 }
 
 /// What every session starts from.

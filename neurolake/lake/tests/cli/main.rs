@@ -1,1 +1,6 @@
-//! The command line.
+//! The command as a person or a script runs it: judged by exit code, output and files.
+
+mod queries;
+mod runs;
+mod settings;
+mod up;

@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::Column;
+use datafusion::common::runtime::SpawnedTask;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::dataframe::DataFrame;
-use datafusion::error::Result as DataFusionResult;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
 use datafusion::logical_expr::{
     Expr, LogicalPlanBuilder, TableProviderFilterPushDown, TableType, lit,
 };
@@ -32,6 +33,7 @@ use crate::types::arrow_type;
 
 mod bind;
 
+use bind::Bound;
 pub(crate) use bind::Signature;
 
 /// Values of a function's arguments, in the order of declaration, cast to the declared types.
@@ -82,7 +84,7 @@ impl Source for Function {
         }
         Ok(Arc::new(FunctionProvider {
             schema: schema(&self.declared.table.columns, &self.signature),
-            columns: self.declared.table.columns.clone(),
+            columns: self.declared.table.columns.as_slice().into(),
             signature: Arc::clone(&self.signature),
             function: Arc::clone(function),
             shared: Arc::clone(&scope.shared),
@@ -109,7 +111,7 @@ pub(crate) fn schema(columns: &[model::Column], signature: &Signature) -> Schema
 /// A function table in one session.
 pub(crate) struct FunctionProvider {
     schema: SchemaRef,
-    columns: Vec<model::Column>,
+    columns: Arc<[model::Column]>,
     pub(crate) signature: Arc<Signature>,
     function: Arc<dyn FunctionTable>,
     shared: Arc<Shared>,
@@ -150,19 +152,43 @@ impl FunctionProvider {
             .collect()
     }
 
-    async fn plan(
+    fn call(
         &self,
         state: &dyn Session,
         projection: Option<&Vec<usize>>,
         filters: &[Expr],
         limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let name = &self.signature.table;
+    ) -> Result<Call> {
         let bound = self.signature.bind(filters)?;
-        let lake = self.lake(state)?;
+        Ok(Call {
+            lake: self.lake(state)?,
+            function: Arc::clone(&self.function),
+            table: self.signature.table.clone(),
+            columns: Arc::clone(&self.columns),
+            projected: self.projected(projection, &bound.values),
+            bound,
+            limit,
+        })
+    }
+}
+
+/// One call of a function, and what becomes of its rows.
+struct Call {
+    lake: Lake,
+    function: Arc<dyn FunctionTable>,
+    table: String,
+    columns: Arc<[model::Column]>,
+    bound: Bound,
+    projected: Vec<Expr>,
+    limit: Option<usize>,
+}
+
+impl Call {
+    async fn plan(self) -> Result<Arc<dyn ExecutionPlan>> {
+        let name = &self.table;
         let frame = self
             .function
-            .rows(lake, bound.values.clone())
+            .rows(self.lake, self.bound.values)
             .await
             .map_err(|mut error| {
                 error.message = format!("the function table `{name}` failed: {}", error.message);
@@ -171,20 +197,24 @@ impl FunctionProvider {
         let (state, plan) = frame.into_parts();
         let plan = conform(plan, &self.columns, &format!("the function table `{name}`"))?;
         let mut plan = LogicalPlanBuilder::from(plan);
-        for filter in bound.filters {
+        for filter in self.bound.filters {
             plan = plan.filter(unqualified(filter)?)?;
         }
-        if let Some(limit) = limit {
+        if let Some(limit) = self.limit {
             plan = plan.limit(0, Some(limit))?;
         }
-        let mut projected = self.projected(projection, &bound.values);
-        let counted = projected.is_empty();
-        if counted {
-            projected.push(Expr::Column(Column::from_name(self.schema.field(0).name())));
+        let mut projected = self.projected;
+        let is_counted = projected.is_empty();
+        if is_counted {
+            projected.extend(
+                self.columns
+                    .first()
+                    .map(|column| Expr::Column(Column::from_name(&column.name))),
+            );
         }
         let plan = plan.project(projected)?.build()?;
         let plan = state.create_physical_plan(&plan).await?;
-        if counted {
+        if is_counted {
             let nothing = Vec::<(Arc<dyn PhysicalExpr>, String)>::new();
             return Ok(Arc::new(ProjectionExec::try_new(nothing, plan)?));
         }
@@ -231,7 +261,10 @@ impl TableProvider for FunctionProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
-        Ok(self.plan(state, projection, filters, limit).await?)
+        let call = self.call(state, projection, filters, limit)?;
+        // A task of its own: planning inside of planning needs much of the stack.
+        let plan = SpawnedTask::spawn(call.plan()).join().await;
+        Ok(plan.map_err(|error| DataFusionError::ExecutionJoin(Box::new(error)))??)
     }
 }
 

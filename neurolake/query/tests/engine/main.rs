@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The engine over real files, servers and stores.
 
 mod doctor;
@@ -5,3 +6,13 @@ mod files;
 mod parquet;
 mod schema;
 mod stores;
+=======
+//! The engine over catalogs that need no files.
+
+mod functions;
+mod lazy;
+mod limits;
+mod policy;
+mod support;
+mod views;
+>>>>>>> e-core

@@ -41,11 +41,15 @@
 //! tables), `scalars` (values to and from the query engine), `made_up` (data to try a lake with).
 
 #[cfg(feature = "engine")]
+mod cli;
+#[cfg(feature = "engine")]
 mod functions;
 #[cfg(feature = "engine")]
 mod lake;
 #[cfg(feature = "engine")]
 pub mod made_up;
+#[cfg(feature = "engine")]
+mod program;
 pub mod registry;
 #[cfg(feature = "engine")]
 mod scalars;
@@ -60,6 +64,9 @@ pub use values::{Blob, Date, Decimal, Timestamp};
 pub use functions::lake_builder;
 #[cfg(feature = "engine")]
 pub use lake::Lake;
+/// Allocator for programs, faster than the system's: queries make many small allocations.
+#[cfg(feature = "engine")]
+pub use mimalloc::MiMalloc;
 /// The query engine.
 #[cfg(feature = "engine")]
 pub use neurolake_query::datafusion;
@@ -67,6 +74,8 @@ pub use neurolake_query::datafusion;
 pub use neurolake_query::datafusion::dataframe::DataFrame;
 #[cfg(feature = "engine")]
 pub use neurolake_query::{Answer, Error, Kind, LakeBuilder, Limits, Request, Result};
+#[cfg(feature = "engine")]
+pub use program::{Program, main, program};
 #[cfg(feature = "engine")]
 pub use scalars::FromArgument;
 

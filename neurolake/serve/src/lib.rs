@@ -1,1 +1,28 @@
-//! The doors.
+//! The doors: read-only SQL over HTTP, the catalog and its site.
+//!
+//! This room knows headers, sockets and how rows are written as text or Arrow. It refuses to plan:
+//! a door makes a small [`neurolake_query::Request`] and passes on what comes back. It reads no
+//! environment and no files of settings; a program hands it [`Settings`].
+//!
+//! Read in this order: [`doors`] (what is answered where), `guard` (who may ask), `identity` (which
+//! request it was), `sql` (the SQL door), `format` (which form the client wants), `parameters`,
+//! `admission` (how many at once), `running` (a query and its body), [`encode`] (rows to bytes),
+//! `refusal` (errors), `document` (the catalog and its stores), `health`, `site`.
+
+mod admission;
+mod document;
+pub mod doors;
+pub mod encode;
+mod format;
+mod guard;
+mod health;
+mod identity;
+mod parameters;
+mod redact;
+mod refusal;
+mod running;
+mod site;
+mod sql;
+
+pub use doors::{Doors, Settings};
+pub use encode::{Encoder, Format, pieces};

@@ -1,0 +1,10 @@
+//! The program of the demo lake.
+
+use neurolake_demo as _;
+
+#[global_allocator]
+static ALLOCATOR: neurolake::MiMalloc = neurolake::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    neurolake::program().made_up_data().run()
+}

@@ -1,0 +1,168 @@
+//! Arguments of the command, apart from what they do.
+
+use std::path::PathBuf;
+
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+
+use super::exit;
+
+/// Every declared table as a lazy data frame: on a laptop, with the code of production.
+///
+/// Tables come from the program itself, or from a `catalog.json` (`--catalog`). Where data lies is
+/// said in `neurolake.toml`, which is found from the current folder upwards; without it, data lies
+/// in the folder `.neurolake`.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, after_help = exit::HELP)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// File of settings [default: NEUROLAKE_CONFIG, or `neurolake.toml` here or in a folder above].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Tables of this `catalog.json` [default: NEUROLAKE_CATALOG, or those of the program].
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Folder of data and of what `up` writes [default: NEUROLAKE_DATA, or `.neurolake`].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Whether messages are coloured.
+    #[arg(long, global = true, value_name = "WHEN", default_value_t = ColorChoice::Auto)]
+    pub(crate) color: ColorChoice,
+    /// Say only what is wrong.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the catalog site and SQL over HTTP.
+    ///
+    /// One process. Prints where everything is, and writes it to `endpoints.json` in the folder of
+    /// data; the file is gone when the process is. Ctrl-C ends it.
+    Up(Up),
+    /// Ask in SQL; tables are named `database.table`.
+    Query(Query),
+    /// List tables.
+    Tables(Tables),
+    /// Say everything about a table.
+    Describe(Describe),
+    /// Open every table and report what is broken.
+    Doctor(Doctor),
+    /// Make up data, so that every table can be tried.
+    Demo(Demo),
+    /// Print the settings in force, or all there are.
+    Config(ShowConfig),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Address to listen on; port 0 takes a free one [default: setting `http.listen`, or
+    /// 127.0.0.1:8080].
+    ///
+    /// Everybody who reaches the address can read every table: there are no accounts. An address
+    /// of a network must therefore be given here, it is refused in a file of settings.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) http: Option<String>,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum QueryFormat {
+    /// For people.
+    Table,
+    /// An array of objects.
+    Json,
+    /// One object a line.
+    Ndjson,
+    /// With a header.
+    Csv,
+    /// Arrow IPC stream.
+    Arrow,
+    /// A Parquet file.
+    Parquet,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// The statement; `-` reads it from standard input.
+    #[arg(required_unless_present = "file", conflicts_with = "file")]
+    pub(crate) sql: Option<String>,
+    /// Read the statement from a file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// Value of `$NAME` (or of `$1`) in the statement; may be repeated.
+    ///
+    /// `7`, `0.5`, `true` and `null` are what they look like, everything else is text; quotes
+    /// (`id="7"`) make a text of a number.
+    #[arg(long, short, value_name = "NAME=VALUE")]
+    pub(crate) param: Vec<String>,
+    /// How rows are written [default: by the name of `--output`; `table` on a terminal, else `csv`].
+    #[arg(long, short, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<QueryFormat>,
+    /// Write to this file, which appears when it is complete.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// Rows that `table` shows at most; 0 shows all.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) rows: usize,
+}
+
+/// Text or JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Tables {
+    /// Part of a name, or a pattern with `*`.
+    pub(crate) pattern: Option<String>,
+    /// How tables are listed.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Describe {
+    /// The table, as `database.table`.
+    pub(crate) table: String,
+    /// How it is described; `json` is its part of `catalog.json`.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Only these tables, as `database.table`.
+    pub(crate) tables: Vec<String>,
+    /// How findings are shown.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+    /// Seconds that one table may take to open.
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub(crate) patience: u64,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// How much: 1 is for a laptop, 10 is ten times as much.
+    #[arg(long, value_name = "N", default_value_t = 1.0)]
+    pub(crate) size: f64,
+    /// Another seed gives other values; the same seed and size give the same.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Make up again what is there already; changes to it are lost.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowConfig {
+    /// Print every setting and environment variable there is, as a file with explanations.
+    #[arg(long)]
+    pub(crate) reference: bool,
+}

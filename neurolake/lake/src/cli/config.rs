@@ -1,0 +1,179 @@
+//! Settings: from `neurolake.toml`, the environment and arguments to the values that rooms take.
+//!
+//! Read in this order: `file` (the shape of the file), `keys` (every key with its explanation),
+//! `value` (one value: literal, `env:NAME`, `file:PATH`), `stores`.
+
+mod file;
+pub(crate) mod keys;
+mod stores;
+pub(crate) mod value;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use neurolake_query::{Limits, Stores};
+
+use self::file::File;
+use self::value::Place;
+use super::arguments::Arguments;
+use super::environment;
+use super::failure::Failure;
+
+pub(crate) use self::file::Shown;
+
+/// Name of the file of settings.
+const FILE: &str = "neurolake.toml";
+
+/// Everything that is set.
+#[derive(Debug)]
+pub(crate) struct Config {
+    /// Where the settings were read from.
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) data: PathBuf,
+    pub(crate) catalog: Option<PathBuf>,
+    pub(crate) http: Http,
+    pub(crate) limits: Limits,
+    /// `None`: no store is configured, so everything lies in the folder of data.
+    pub(crate) stores: Option<Stores>,
+    file: File,
+}
+
+/// The doors.
+#[derive(Debug)]
+pub(crate) struct Http {
+    pub(crate) listen: Option<String>,
+    pub(crate) public: Option<String>,
+    pub(crate) origins: Vec<String>,
+    pub(crate) hosts: Vec<String>,
+    pub(crate) concurrent_queries: usize,
+    pub(crate) queued_queries: usize,
+}
+
+impl Config {
+    pub(crate) fn load(arguments: &Arguments) -> Result<Self, Failure> {
+        let path = find(arguments)?;
+        let file = match &path {
+            Some(path) => File::read(path)?,
+            None => File::default(),
+        };
+        let base = path
+            .as_deref()
+            .and_then(Path::parent)
+            .map(Path::to_owned)
+            .unwrap_or_default();
+        let place = Place::new(path.as_deref(), &base);
+        let data = match arguments
+            .data
+            .clone()
+            .or_else(|| environment::path(environment::DATA))
+        {
+            Some(data) => data,
+            None => match &file.data {
+                Some(data) => base.join(place.text("data", data)?),
+                None => PathBuf::from(".neurolake"),
+            },
+        };
+        let catalog = arguments
+            .catalog
+            .clone()
+            .or_else(|| environment::path(environment::CATALOG));
+        let catalog = match (catalog, &file.catalog) {
+            (Some(catalog), _) => Some(catalog),
+            (None, Some(catalog)) => Some(base.join(place.text("catalog", catalog)?)),
+            (None, None) => None,
+        };
+        Ok(Self {
+            data: absolute(&data)?,
+            catalog,
+            http: http(&file, &place)?,
+            limits: limits(&file, &place)?,
+            stores: stores::stores(&file, &place)?,
+            path,
+            file,
+        })
+    }
+
+    /// The settings that the file holds, secrets replaced.
+    pub(crate) fn shown(&self) -> Shown<'_> {
+        Shown(&self.file)
+    }
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::read(path, error))
+}
+
+fn find(arguments: &Arguments) -> Result<Option<PathBuf>, Failure> {
+    let named = arguments
+        .config
+        .clone()
+        .or_else(|| environment::path(environment::CONFIG));
+    if let Some(path) = named {
+        return absolute(&path).map(Some);
+    }
+    let here = std::env::current_dir()
+        .map_err(|error| Failure::system("can't find the current folder").caused_by(error))?;
+    Ok(here
+        .ancestors()
+        .map(|folder| folder.join(FILE))
+        .find(|path| path.is_file()))
+}
+
+fn http(file: &File, place: &Place<'_>) -> Result<Http, Failure> {
+    let section = &file.http;
+    let defaults = neurolake_serve::Settings::default();
+    let public = place.optional("http.public", section.public.as_ref())?;
+    let http = Http {
+        listen: place.optional("http.listen", section.listen.as_ref())?,
+        public: public.map(|public| public.trim_end_matches('/').to_owned()),
+        origins: place.list("http.origins", &section.origins)?,
+        hosts: place.list("http.hosts", &section.hosts)?,
+        concurrent_queries: place
+            .number(
+                "http.concurrent_queries",
+                section.concurrent_queries.as_ref(),
+            )?
+            .unwrap_or(defaults.concurrent_queries),
+        queued_queries: place
+            .number("http.queued_queries", section.queued_queries.as_ref())?
+            .unwrap_or(defaults.queued_queries),
+    };
+    if let Some(public) = &http.public
+        && !public.starts_with("http://")
+        && !public.starts_with("https://")
+    {
+        return Err(place.wrong("http.public", "an address such as https://lake.example.org"));
+    }
+    Ok(http)
+}
+
+fn limits(file: &File, place: &Place<'_>) -> Result<Limits, Failure> {
+    let section = &file.limits;
+    let mut limits = Limits::default();
+    if let Some(memory) = place.optional("limits.memory", section.memory.as_ref())? {
+        limits.memory_bytes = value::bytes(&memory)
+            .ok_or_else(|| place.wrong("limits.memory", "a size such as 512MiB or 2GiB"))?;
+    }
+    if let Some(deadline) = place.optional("limits.deadline", section.deadline.as_ref())? {
+        limits.deadline = match deadline.as_str() {
+            "none" => None,
+            text => Some(
+                value::duration(text)
+                    .filter(|deadline| *deadline > Duration::ZERO)
+                    .ok_or_else(|| {
+                        place.wrong("limits.deadline", "a time such as 30s or 5m, or none")
+                    })?,
+            ),
+        };
+    }
+    if let Some(rows) = place.number("limits.max_rows", section.max_rows.as_ref())? {
+        limits.max_rows = Some(rows);
+    }
+    if let Some(cores) = place.number("limits.parallelism", section.parallelism.as_ref())? {
+        if cores == 0 {
+            return Err(place.wrong("limits.parallelism", "a number from 1 upwards"));
+        }
+        limits.parallelism = cores;
+    }
+    Ok(limits)
+}

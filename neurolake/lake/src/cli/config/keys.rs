@@ -1,0 +1,230 @@
+//! Every setting, explained once: for the reference and for suggestions.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use crate::cli::environment;
+
+/// One setting.
+pub(crate) struct Key {
+    /// With `NAME` in place of names that people choose.
+    pub(crate) path: &'static str,
+    /// A value as it would be written.
+    pub(crate) example: &'static str,
+    pub(crate) docs: &'static str,
+}
+
+macro_rules! keys {
+    ($($path:literal = $example:literal, $docs:literal;)*) => {
+        &[$(Key { path: $path, example: $example, docs: $docs }),*]
+    };
+}
+
+/// All settings, in the order of the reference.
+pub(crate) const KEYS: &[Key] = keys! {
+    "catalog" = "\"site/catalog.json\"",
+        "Tables of this file in place of the program's own.";
+    "data" = "\".neurolake\"",
+        "Folder of data and of what `up` writes.";
+    "http.listen" = "\"127.0.0.1:8080\"",
+        "Address of this machine to listen on; port 0 takes a free one. An address of a network is given with `up --http`.";
+    "http.public" = "\"https://lake.example.org\"",
+        "Address under which clients reach the server, where it isn't the one it listens on. Stands in the catalog and in snippets.";
+    "http.origins" = "[\"https://catalog.example.org\"]",
+        "Other web sites whose pages may ask. None: only pages of this server.";
+    "http.hosts" = "[\"lake.internal\"]",
+        "Names under which a proxy on this machine reaches the server.";
+    "http.concurrent_queries" = "16",
+        "Queries that run at once. Too few lets a slow one block others, too many makes all slow.";
+    "http.queued_queries" = "64",
+        "Queries that wait for their turn; more are turned away with status 429.";
+    "limits.memory" = "\"2GiB\"",
+        "Memory for joins, sorts and aggregates of all queries together. Too small refuses queries, too large lets one push everything else out.";
+    "limits.deadline" = "\"5m\"",
+        "How long one query may run; `none` is without end.";
+    "limits.max_rows" = "10000000",
+        "Rows of one answer at most. Not set: without limit.";
+    "limits.parallelism" = "8",
+        "Partitions that a query is split in. Not set: one per core.";
+    "stores.NAME.local" = "\".neurolake/buckets\"",
+        "Buckets are folders below this one: s3://lake/neural lies at DIR/lake/neural. Needs nothing else.";
+    "stores.NAME.copies" = "\".neurolake/copies\"",
+        "In place of a database or of sheets: tables are read from DIR/database.table.parquet.";
+    "stores.NAME.endpoint" = "\"https://minio.example.org\"",
+        "Address of an S3-compatible server. Not set: Amazon.";
+    "stores.NAME.region" = "\"eu-central-1\"",
+        "Region of the buckets.";
+    "stores.NAME.access_key_id" = "\"env:LAKE_KEY\"",
+        "Key of the account. Not set, with the next one: what the machine provides (instance role, web identity).";
+    "stores.NAME.secret_access_key" = "\"env:LAKE_SECRET\"",
+        "Secret of the key.";
+    "stores.NAME.session_token" = "\"env:LAKE_TOKEN\"",
+        "Token of temporary credentials.";
+    "stores.NAME.allow_http" = "true",
+        "Whether the endpoint may be without TLS.";
+    "stores.NAME.virtual_hosted_style_request" = "false",
+        "Whether the bucket stands in the host name instead of the path.";
+    "stores.NAME.skip_signature" = "false",
+        "Whether requests are sent without a signature, for public buckets.";
+    "stores.NAME.options.OPTION" = "\"...\"",
+        "Any other option of the object_store crate by its own name, such as `client_email` or `timeout`.";
+    "stores.NAME.postgres.host" = "\"db.example.org\"",
+        "Host of a PostgreSQL server, or folder of its socket.";
+    "stores.NAME.postgres.port" = "5432",
+        "Its port.";
+    "stores.NAME.postgres.dbname" = "\"colony\"",
+        "Database.";
+    "stores.NAME.postgres.user" = "\"reader\"",
+        "User; one that can only read is enough.";
+    "stores.NAME.postgres.password" = "\"env:COLONY_PASSWORD\"",
+        "Password.";
+    "stores.NAME.postgres.connection" = "\"env:COLONY_URL\"",
+        "A whole connection string in place of all the others.";
+    "stores.NAME.postgres.sslmode" = "\"verify-full\"",
+        "`disable`, `prefer`, `require`, `verify-ca` or `verify-full` (default).";
+    "stores.NAME.postgres.sslrootcert" = "\"/etc/ssl/db.pem\"",
+        "Certificate of the authority that signed the server's.";
+    "stores.NAME.postgres.pool_size" = "4",
+        "Connections kept open at most.";
+    "stores.NAME.sheets.service_account" = "\"file:/run/secrets/sheets.json\"",
+        "Key file of a service account. Not set: sheets are public.";
+    "stores.NAME.sheets.refresh" = "\"5m\"",
+        "How long an answer is kept where the declaration says nothing.";
+    "stores.NAME.sheets.api" = "\"https://sheets.googleapis.com\"",
+        "Address of the Sheets API, for stand-ins.";
+    "stores.NAME.sheets.public" = "\"https://docs.google.com\"",
+        "Address of public sheets, for stand-ins.";
+};
+
+/// The path with `NAME` and `OPTION` in place of names that people choose.
+pub(super) fn generic(path: &str) -> String {
+    let mut segments: Vec<&str> = path.split('.').collect();
+    if segments.len() > 1 && segments[0] == "stores" {
+        segments[1] = "NAME";
+    }
+    segments.join(".")
+}
+
+/// Names below a generic path.
+pub(super) fn children(parent: &str) -> Vec<String> {
+    let prefix = if parent.is_empty() {
+        String::new()
+    } else {
+        format!("{parent}.")
+    };
+    let names: BTreeSet<String> = KEYS
+        .iter()
+        .filter_map(|key| key.path.strip_prefix(&prefix))
+        .filter_map(|rest| rest.split('.').next())
+        .map(str::to_owned)
+        .collect();
+    names.into_iter().collect()
+}
+
+/// Whether an option of a store holds a secret, judged by its name.
+pub(super) fn is_secret_option(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let words = [
+        "secret",
+        "token",
+        "password",
+        "credential",
+        "key",
+        "sas",
+        "authorization",
+    ];
+    words.iter().any(|word| name.contains(word))
+}
+
+/// The reference: a file of settings with everything in it, switched off.
+pub(crate) fn reference() -> String {
+    let mut text = String::from(
+        "# neurolake.toml, found from the current folder upwards. Relative paths start at its folder.\n\
+         # Any value may be \"env:NAME\" (an environment variable) or \"file:PATH\" (content of a file);\n\
+         # passwords, keys and tokens must be.\n",
+    );
+    let mut section = "";
+    for key in KEYS {
+        let (own, name) = split(key.path);
+        if own != section {
+            let _ = write!(text, "\n# [{own}]\n");
+            section = own;
+        }
+        for line in wrapped(key.docs) {
+            let _ = writeln!(text, "# # {line}");
+        }
+        let _ = writeln!(text, "# {name} = {}", key.example);
+    }
+    text.push_str("\n# Environment\n");
+    for (name, docs) in environment::ALL {
+        let _ = writeln!(text, "# {name}: {docs}");
+    }
+    text
+}
+
+/// Section and key.
+fn split(path: &str) -> (&str, &str) {
+    if let Some(rest) = path.strip_prefix("stores.NAME.") {
+        return ("stores.NAME", rest);
+    }
+    path.rsplit_once('.').unwrap_or(("", path))
+}
+
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is always a last line");
+        if !line.is_empty() && line.len() + word.len() > 90 {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::cli::config::file::File;
+
+    #[test]
+    fn every_documented_key_is_read() {
+        for key in KEYS {
+            let text = format!("{} = {}", key.path, key.example);
+            File::parse(&text, Path::new("test")).unwrap_or_else(|failure| panic!("{failure}"));
+        }
+    }
+
+    #[test]
+    fn a_mistyped_key_finds_its_neighbour() {
+        let text = "[stores.default]\nlokal = \"x\"\n[limit]\nmemory = 1\n";
+        let failure = File::parse(text, Path::new("test")).expect_err("it is wrong");
+        let message = failure.message;
+        assert!(
+            message.contains("`stores.default.lokal`: did you mean `local`?"),
+            "{message}"
+        );
+        assert!(
+            message.contains("`limit`: did you mean `limits`?"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn no_error_repeats_a_line() {
+        for text in [
+            "[stores.x]\nsecret_access_key = \"canary",
+            "[stores.x]\npostgres = \"canary\"",
+            "[http]\norigins = \"canary\"",
+        ] {
+            let failure = File::parse(text, Path::new("test")).expect_err("it is wrong");
+            assert!(!failure.message.contains("canary"), "{}", failure.message);
+        }
+    }
+}

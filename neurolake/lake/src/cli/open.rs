@@ -1,0 +1,167 @@
+//! The catalog and the lake that a command works on.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use catalog_gen::reader::{ReadOptions, Reader};
+use neurolake_model::{Catalog, Database, Source, Table};
+use neurolake_query::stores::DEFAULT;
+use neurolake_query::suggest::nearest;
+use neurolake_query::{ObjectStoreSettings, Store, Stores};
+
+use super::Context;
+use super::failure::Failure;
+use crate::{Lake, lake_builder, registry};
+
+/// Folder of buckets in the folder of data.
+const BUCKETS: &str = "buckets";
+/// Folder of copies of databases and sheets.
+const COPIES: &str = "copies";
+
+/// The tables: of a file, or of the program.
+pub(super) fn catalog(context: &Context<'_>) -> Result<Catalog, Failure> {
+    if let Some(path) = &context.config.catalog {
+        return load(path);
+    }
+    let tables = registry::tables();
+    let Some(first) = tables.first() else {
+        return Err(Failure::usage("this program declares no tables").hint(
+            "name a catalog with `--catalog catalog.json`, or call `neurolake::main()` in a \
+             program of your own that uses your crate of declarations",
+        ));
+    };
+    let name = workspace_name().unwrap_or_else(|| {
+        let package = first.module.split("::").next().unwrap_or("lake");
+        package.to_owned()
+    });
+    Ok(registry::catalog(&name))
+}
+
+/// The same with what only the source tells, such as links between pages: where the current folder
+/// is in the workspace that the program was made of.
+pub(super) fn documented_catalog(context: &Context<'_>) -> Result<Catalog, Failure> {
+    let own = catalog(context)?;
+    if context.config.catalog.is_some() {
+        return Ok(own);
+    }
+    let Ok(mut reader) = Reader::open(ReadOptions::default()) else {
+        return Ok(own);
+    };
+    let reading = reader.read(false);
+    let names = |catalog: &Catalog| -> BTreeSet<(String, String)> {
+        let tables = catalog.tables();
+        tables
+            .map(|(database, table)| (database.name.clone(), table.name.clone()))
+            .collect()
+    };
+    let (scanned, linked) = (names(&reading.catalog), names(&own));
+    if reading.is_good() && linked.is_subset(&scanned) {
+        if scanned.len() > linked.len() {
+            context.talk.warn(
+                "the source declares tables that this program doesn't have",
+                Some("build it again"),
+            );
+        }
+        return Ok(reading.catalog);
+    }
+    if linked.is_subset(&scanned) {
+        context.talk.warn(
+            "the source has errors, so the site shows what the program was made of",
+            Some("`catalog-gen check` says where"),
+        );
+    }
+    Ok(own)
+}
+
+fn load(path: &Path) -> Result<Catalog, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("can't read the catalog `{}`", path.display())).caused_by(error)
+    })?;
+    Catalog::from_json(&text).map_err(|error| {
+        Failure::usage(format!("can't load the catalog `{}`", path.display()))
+            .caused_by(error)
+            .hint("`catalog-gen build` writes it")
+    })
+}
+
+/// `catalog = "..."` under `[workspace.metadata.neurolake]`, without running cargo.
+fn workspace_name() -> Option<String> {
+    let here = std::env::current_dir().ok()?;
+    here.ancestors().find_map(|folder| {
+        let text = std::fs::read_to_string(folder.join("Cargo.toml")).ok()?;
+        let manifest: toml::Table = text.parse().ok()?;
+        let settings = manifest
+            .get("workspace")?
+            .get("metadata")?
+            .get("neurolake")?;
+        settings.get("catalog")?.as_str().map(str::to_owned)
+    })
+}
+
+/// The lake over this catalog, as it is configured.
+pub(super) fn lake(context: &Context<'_>, catalog: Catalog) -> Result<Lake, Failure> {
+    let stores = stores(context, &catalog);
+    let builder = lake_builder(catalog)
+        .stores(stores)
+        .limits(context.config.limits.clone());
+    Ok(builder.build()?.into())
+}
+
+/// The configured stores; where none is, everything that the catalog names lies in the folder of
+/// data.
+pub(super) fn stores(context: &Context<'_>, catalog: &Catalog) -> Stores {
+    if let Some(stores) = &context.config.stores {
+        return stores.clone();
+    }
+    let data = &context.config.data;
+    let buckets = || {
+        Store::Objects(ObjectStoreSettings {
+            local: Some(data.join(BUCKETS)),
+            ..ObjectStoreSettings::default()
+        })
+    };
+    let mut stores = Stores::default();
+    stores.by_name.insert(DEFAULT.to_owned(), buckets());
+    for (_, table) in catalog.tables() {
+        let Some(name) = &table.store else {
+            continue;
+        };
+        let store = match table.source {
+            Source::Postgres { .. } | Source::Sheet { .. } => Store::Copies {
+                folder: data.join(COPIES),
+            },
+            _ => buckets(),
+        };
+        stores.by_name.insert(name.clone(), store);
+    }
+    stores
+}
+
+/// Whether data lies in the folder of data and none is there yet.
+pub(super) fn lacks_data(context: &Context<'_>) -> bool {
+    let is_empty = |name: &str| {
+        let entries = std::fs::read_dir(context.config.data.join(name));
+        entries.map_or(true, |mut entries| entries.next().is_none())
+    };
+    context.config.stores.is_none() && is_empty(BUCKETS) && is_empty(COPIES)
+}
+
+/// A table by `database.table`, or the nearest name.
+pub(super) fn find<'a>(
+    catalog: &'a Catalog,
+    name: &str,
+) -> Result<(&'a Database, &'a Table), Failure> {
+    let full = |(database, table): (&Database, &Table)| format!("{}.{}", database.name, table.name);
+    if let Some(found) = catalog.tables().find(|found| full(*found) == name) {
+        return Ok(found);
+    }
+    let names: Vec<String> = catalog.tables().map(full).collect();
+    let short = |full: &String| full.rsplit('.').next() == Some(name);
+    let near = names.iter().find(|full| short(full)).map(String::as_str);
+    let near = near.or_else(|| nearest(name, names.iter().map(String::as_str)));
+    let failure = Failure::usage(format!("there is no table `{name}`"));
+    Err(match near {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure.hint("`tables` lists all of them"),
+    })
+}

@@ -1,0 +1,303 @@
+//! `up`: one process that serves everything.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use catalog_gen::output;
+use catalog_gen::site::{Site, SiteOptions};
+use catalog_gen::snippets::Snippets;
+use neurolake_model::{Catalog, Endpoints};
+use neurolake_serve::{Doors, Settings};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+
+use super::arguments::Up;
+use super::demo::make_up;
+use super::describe::example;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::output::write_atomically;
+use super::query::count;
+use super::talk::print;
+use super::{Context, Outcome, open};
+use crate::made_up::Options;
+
+/// Where it listens when nothing else is said.
+pub(super) const LISTEN: &str = "127.0.0.1:8080";
+/// Who serves the folder of data.
+const LOCK: &str = "up.lock";
+/// Where everything is, for scripts.
+const ENDPOINTS: &str = "endpoints.json";
+
+/// Content of `endpoints.json`.
+#[derive(Debug, Serialize, Deserialize)]
+struct Running {
+    http: String,
+    catalog: String,
+    sql: String,
+    data: PathBuf,
+    pid: u32,
+    version: String,
+}
+
+pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
+    let data = &context.config.data;
+    prepare(data)?;
+    let _lock = lock(data)?;
+    // Before the long work: a port that is taken should be known at once.
+    let listener = listen(context, arguments).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::system("can't tell the address").caused_by(error))?;
+    let mut end = Box::pin(asked_to_end()?);
+    let ready = tokio::select! {
+        ready = get_ready(context, address) => ready?,
+        () = &mut end => return Ok(Exit::Done),
+    };
+    let _endpoints = ready.announce(context)?;
+    let served = ready.doors.clone().serve(listener, end).await;
+    served.map_err(|error| Failure::system("the server broke down").caused_by(error))?;
+    Ok(Exit::Done)
+}
+
+fn prepare(data: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(data).map_err(|error| Failure::write(data, error))?;
+    let ignore = data.join(".gitignore");
+    if !ignore.exists() {
+        fs::write(&ignore, "*\n").map_err(|error| Failure::write(&ignore, error))?;
+    }
+    Ok(())
+}
+
+/// Held until the process ends, however it ends.
+fn lock(data: &Path) -> Result<File, Failure> {
+    let path = data.join(LOCK);
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|error| Failure::write(&path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            let known = fs::read_to_string(data.join(ENDPOINTS)).ok();
+            let known: Option<Running> = known.and_then(|text| serde_json::from_str(&text).ok());
+            let hint = match known {
+                Some(running) => format!(
+                    "it answers at {} (process {}); use that one, or another folder with `--data DIR`",
+                    running.http, running.pid
+                ),
+                None => "wait until it is ready, or use another folder with `--data DIR`".into(),
+            };
+            Err(Failure::system(format!("`{}` is being served already", data.display())).hint(hint))
+        }
+        Err(TryLockError::Error(error)) => Err(Failure::write(&path, error)),
+    }
+}
+
+async fn listen(context: &Context<'_>, arguments: &Up) -> Result<TcpListener, Failure> {
+    let configured = context.config.http.listen.as_deref();
+    let text = arguments.http.as_deref().or(configured).unwrap_or(LISTEN);
+    let resolved = tokio::net::lookup_host(text).await.map_err(|error| {
+        Failure::usage(format!("`{text}` is no address to listen on"))
+            .caused_by(error)
+            .hint("write it like 127.0.0.1:8080, or 127.0.0.1:0 for a free port")
+    })?;
+    let addresses: Vec<SocketAddr> = resolved.collect();
+    let is_private = addresses.iter().all(|address| address.ip().is_loopback());
+    if arguments.http.is_none() && !is_private {
+        return Err(Failure::usage(format!(
+            "the setting `http.listen` opens the lake to the network at {text}"
+        ))
+        .hint(format!(
+            "there are no accounts; if that is meant, say so with `--http {text}`"
+        )));
+    }
+    TcpListener::bind(&addresses[..]).await.map_err(|error| {
+        let failure = Failure::system(format!("can't listen on {text}"));
+        let failure = match error.kind() {
+            io::ErrorKind::AddrInUse => failure
+                .hint("another program uses the port; take a free one with `--http 127.0.0.1:0`"),
+            io::ErrorKind::PermissionDenied => {
+                failure.hint("ports below 1024 are reserved; take one above with `--http`")
+            }
+            _ => failure.hint("choose another address with `--http ADDRESS:PORT`"),
+        };
+        failure.caused_by(error)
+    })
+}
+
+/// Ctrl-C, or what a supervisor sends.
+fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+    let unheard = |error| Failure::system("can't hear signals").caused_by(error);
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => (),
+                _ = terminate.recv() => (),
+            }
+        })
+    }
+    #[cfg(not(unix))]
+    {
+        let _: fn(io::Error) -> Failure = unheard;
+        Ok(async {
+            let _ = tokio::signal::ctrl_c().await;
+        })
+    }
+}
+
+/// Everything but the socket.
+struct Ready {
+    doors: Doors,
+    running: Running,
+    tables: usize,
+    example: String,
+}
+
+async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, Failure> {
+    let data = &context.config.data;
+    let mut catalog = open::documented_catalog(context)?;
+    if open::lacks_data(context) {
+        if context.program.makes_up_data {
+            make_up(context, &catalog, &Options::default()).await?;
+        } else {
+            context.talk.warn(
+                &format!("there is no data in `{}`", data.display()),
+                Some("say in neurolake.toml where data lies, or make some up with `demo`"),
+            );
+        }
+    }
+    let http = base_address(context, address);
+    catalog.endpoints = Endpoints {
+        http: http.clone(),
+        ..catalog.endpoints
+    };
+    let site = data.join("site");
+    write_site(&catalog, &site)?;
+    let settings = Settings {
+        endpoints: catalog.endpoints.clone(),
+        site: Some(site),
+        origins: context.config.http.origins.clone(),
+        hosts: context.config.http.hosts.clone(),
+        concurrent_queries: context.config.http.concurrent_queries,
+        queued_queries: context.config.http.queued_queries,
+        ..Settings::default()
+    };
+    let lake = open::lake(context, catalog.clone())?;
+    let doors = Doors::new(lake.engine().clone(), settings)
+        .map_err(|error| Failure::system("can't start threads for queries").caused_by(error))?;
+    Ok(Ready {
+        doors,
+        running: Running {
+            catalog: format!("{http}/catalog.json"),
+            sql: format!("{http}/api/sql"),
+            http,
+            data: data.clone(),
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        tables: catalog.tables().count(),
+        example: first_query(&catalog),
+    })
+}
+
+fn base_address(context: &Context<'_>, address: SocketAddr) -> String {
+    if let Some(public) = &context.config.http.public {
+        return public.clone();
+    }
+    if address.ip().is_unspecified() {
+        context.talk.warn(
+            "clients of other machines need to know this one's name",
+            Some("set `http.public` in neurolake.toml"),
+        );
+        return format!("http://127.0.0.1:{}", address.port());
+    }
+    format!("http://{address}")
+}
+
+fn write_site(catalog: &Catalog, folder: &Path) -> Result<(), Failure> {
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| {
+        Failure::system(format!("can't write the site to `{}`", folder.display())).caused_by(error)
+    };
+    let snippets = Snippets::load(None).map_err(|error| failed(error.into()))?;
+    let site = Site::new(catalog, SiteOptions::default(), &snippets)
+        .map_err(|error| failed(error.into()))?;
+    let render =
+        |path: &str| -> Result<Vec<u8>, SiteProblem> { Ok(site.render(path)?.unwrap_or_default()) };
+    output::write(folder, &site.paths(), render, |_| ())
+        .map(drop)
+        .map_err(|error| failed(error.into()))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SiteProblem {
+    #[error(transparent)]
+    Output(#[from] output::OutputError),
+    #[error(transparent)]
+    Site(#[from] catalog_gen::site::SiteError),
+}
+
+/// A query that works at once, for people who copy it.
+fn first_query(catalog: &Catalog) -> String {
+    let tables = || catalog.tables().filter(|(_, table)| !table.hidden);
+    let stored = tables().find(|(_, table)| {
+        matches!(table.source.kind(), "delta" | "parquet") && !table.example.is_empty()
+    });
+    let any = || tables().find(|(_, table)| table.source.kind() != "function");
+    match stored.or_else(any) {
+        Some((database, table)) => example(&format!("{}.{}", database.name, table.name), table),
+        None => "select 1 as one".to_owned(),
+    }
+}
+
+/// The file is gone when this is.
+struct Announced(PathBuf);
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Ready {
+    /// Tells scripts and people where everything is.
+    fn announce(&self, context: &Context<'_>) -> Result<Announced, Failure> {
+        let path = context.config.data.join(ENDPOINTS);
+        let json = serde_json::to_string_pretty(&self.running)
+            .map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
+        write_atomically(&path, format!("{json}\n").as_bytes())?;
+        let announced = Announced(path);
+        let talk = context.talk;
+        let running = &self.running;
+        print(&format!("{}\n", running.http))?;
+        let name = |text: &str| talk.faint(&format!("  {text:<9}"));
+        let query = self.example.replace('\'', "'\\''");
+        talk.say(&format!(
+            "\n{head}\n\n{site}{http}\n{sql}curl {sql_address} -d '{query}'\n{python}import neurolake\n\
+             {gap}catalog = neurolake.connect(\"{catalog}\")\n\
+             {gap}catalog.sql(\"\"\"{statement}\"\"\")\n\
+             {data}{folder}\n\n{end}",
+            head = talk.strong(&format!("neurolake is up: {}", count(self.tables, "table"))),
+            site = name("site"),
+            http = running.http,
+            sql = name("SQL"),
+            sql_address = running.sql,
+            python = name("Python"),
+            gap = name(""),
+            catalog = running.catalog,
+            statement = self.example,
+            data = name("data"),
+            folder = running.data.display(),
+            end = talk.faint("Ctrl-C ends it"),
+        ));
+        Ok(announced)
+    }
+}

@@ -1,0 +1,8 @@
+//! The command `neurolake`, for catalogs in a file.
+
+#[global_allocator]
+static ALLOCATOR: neurolake::MiMalloc = neurolake::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    neurolake::main()
+}

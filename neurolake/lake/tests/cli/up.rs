@@ -1,0 +1,142 @@
+//! `up`: a real process, asked over a real socket.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command};
+
+use serde_json::Value;
+
+use crate::runs::Folder;
+
+struct Up {
+    child: Child,
+    address: String,
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts it and waits for its first line, which is its address.
+fn up(folder: &Folder) -> Up {
+    let mut child = folder
+        .command(&["up", "--http", "127.0.0.1:0"])
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.as_mut().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line
+        .trim()
+        .strip_prefix("http://")
+        .unwrap_or_default()
+        .to_owned();
+    let up = Up { child, address };
+    assert!(!up.address.is_empty(), "it didn't start");
+    up
+}
+
+fn ask(address: &str, request: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn get(address: &str, path: &str) -> String {
+    ask(
+        address,
+        &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"),
+    )
+}
+
+fn terminate(child: &mut Child) -> Option<i32> {
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    child.wait().unwrap().code()
+}
+
+#[test]
+fn it_serves_everything_and_leaves_nothing_behind() {
+    let folder = Folder::new();
+    let mut up = up(&folder);
+    let endpoints = folder.read(".neurolake/endpoints.json");
+    let endpoints: Value = serde_json::from_str(&endpoints).unwrap();
+    assert_eq!(endpoints["http"], format!("http://{}", up.address));
+    assert_eq!(
+        endpoints["catalog"],
+        format!("http://{}/catalog.json", up.address)
+    );
+    assert_eq!(endpoints["pid"], up.child.id());
+    let home = get(&up.address, "/");
+    assert!(
+        home.starts_with("HTTP/1.1 200") && home.contains("<html"),
+        "{home}"
+    );
+    let page = get(&up.address, "/lab/animals.html");
+    assert!(page.contains(&up.address), "snippets name the real address");
+    assert!(get(&up.address, "/catalog.json").contains(&up.address));
+    assert!(get(&up.address, "/nowhere").starts_with("HTTP/1.1 404"));
+    let sql = "select count(*) as n from lab.numbers";
+    let answer = ask(
+        &up.address,
+        &format!(
+            "POST /api/sql?format=csv HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{sql}",
+            up.address,
+            sql.len()
+        ),
+    );
+    assert!(answer.contains("n\n3\n"), "{answer}");
+    assert_eq!(terminate(&mut up.child), Some(0));
+    assert!(!folder.path(".neurolake/endpoints.json").exists());
+    assert_eq!(folder.read(".neurolake/.gitignore"), "*\n");
+}
+
+#[test]
+fn a_second_one_on_the_same_folder_is_told_of_the_first() {
+    let folder = Folder::new();
+    let first = up(&folder);
+    let run = folder.expect(4, &["up", "--http", "127.0.0.1:0"]);
+    assert!(run.stderr.contains("served already"), "{}", run.stderr);
+    assert!(run.stderr.contains(&first.address), "{}", run.stderr);
+    assert!(
+        folder.path(".neurolake/endpoints.json").exists(),
+        "of the first"
+    );
+}
+
+#[test]
+fn one_that_was_killed_is_no_obstacle() {
+    let folder = Folder::new();
+    let mut first = up(&folder);
+    first.child.kill().unwrap();
+    first.child.wait().unwrap();
+    let second = up(&folder);
+    let endpoints = folder.read(".neurolake/endpoints.json");
+    assert!(endpoints.contains(&second.address), "{endpoints}");
+}
+
+#[test]
+fn a_taken_port_and_an_open_door_are_refused_with_a_way_out() {
+    let folder = Folder::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let run = folder.expect(4, &["up", "--http", &address]);
+    assert!(run.stderr.contains("--http 127.0.0.1:0"), "{}", run.stderr);
+    let run = folder.expect(2, &["up", "--http", "nonsense"]);
+    assert!(run.stderr.contains("hint: write it like"), "{}", run.stderr);
+    folder.write("neurolake.toml", "[http]\nlisten = \"0.0.0.0:0\"\n");
+    let run = folder.expect(2, &["up"]);
+    assert!(run.stderr.contains("`--http 0.0.0.0:0`"), "{}", run.stderr);
+}

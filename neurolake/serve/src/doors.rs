@@ -1,0 +1,235 @@
+//! What is answered where, and with which limits.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::middleware;
+use axum::routing::get;
+use axum::{Extension, Router};
+use neurolake_model::Endpoints;
+use neurolake_query::Lake;
+use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::admission::Admission;
+use crate::health::Health;
+use crate::identity::RequestId;
+use crate::refusal::Refusal;
+use crate::{document, guard, health, identity, site, sql};
+
+/// Stack of a thread that plans: deeply nested statements recurse.
+const STACK_BYTES: usize = 16 << 20;
+
+/// How the doors answer.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where clients reach these doors; stands in `catalog.json`.
+    pub endpoints: Endpoints,
+    /// Folder of the catalog site. `None`: there is no site.
+    pub site: Option<PathBuf>,
+    /// Other web sites, such as `https://catalog.example.org`, whose pages may ask. Without any,
+    /// browsers let only pages of this server read its answers.
+    pub origins: Vec<String>,
+    /// Names, besides those of this machine, under which a server on a loopback address is reached,
+    /// for instance through a proxy.
+    pub hosts: Vec<String>,
+    /// Bytes of a statement with its parameters at most.
+    pub statement_bytes: usize,
+    /// Queries that run at the same time. Too few lets a slow one block the others, too many makes
+    /// all of them slow and hungry for memory.
+    pub concurrent_queries: usize,
+    /// Queries that wait for their turn; more are turned away with status 429.
+    pub queued_queries: usize,
+    /// How long a query waits for its turn before it is turned away.
+    pub queue_wait: Duration,
+    /// How long running queries may go on after the end was asked for.
+    pub grace: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            endpoints: Endpoints::default(),
+            site: None,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+            statement_bytes: 1 << 20,
+            concurrent_queries: 16,
+            queued_queries: 64,
+            queue_wait: Duration::from_secs(30),
+            grace: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The HTTP doors of one lake. Cloning is cheap.
+#[derive(Clone)]
+pub struct Doors {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) lake: Lake,
+    pub(crate) settings: Settings,
+    pub(crate) admission: Admission,
+    pub(crate) health: Health,
+    /// `catalog.json` with the real endpoints.
+    pub(crate) catalog: String,
+    queries: QueryRuntime,
+}
+
+impl Shared {
+    /// Where queries run: `/health` and the sockets have threads of their own.
+    pub(crate) fn queries(&self) -> &Handle {
+        self.queries.handle()
+    }
+}
+
+impl Doors {
+    /// Doors over a lake. Nothing is listened on yet.
+    ///
+    /// # Errors
+    /// The system refuses threads for queries.
+    pub fn new(lake: Lake, settings: Settings) -> io::Result<Self> {
+        let mut catalog = lake.catalog().clone();
+        catalog.endpoints = settings.endpoints.clone();
+        Ok(Self {
+            shared: Arc::new(Shared {
+                catalog: catalog.to_json(),
+                admission: Admission::new(&settings),
+                health: Health::default(),
+                queries: QueryRuntime::new()?,
+                lake,
+                settings,
+            }),
+        })
+    }
+
+    /// Queries that are running at the moment, their answers being written or read.
+    pub fn running_queries(&self) -> usize {
+        self.shared.admission.running()
+    }
+
+    /// The routes.
+    pub fn router(&self) -> Router {
+        let settings = &self.shared.settings;
+        let text = SizeAbove::new(1024)
+            .and(NotForContentType::const_new("application/vnd.apache.arrow"))
+            .and(NotForContentType::const_new("image/png"));
+        let router = Router::new()
+            .route("/api/sql", get(sql::get).post(sql::post))
+            .route("/api/stores", get(document::stores))
+            .route("/api/{*rest}", get(nothing).post(nothing))
+            .route("/catalog.json", get(document::catalog))
+            .route("/health", get(health::health))
+            .route("/ready", get(health::ready))
+            .method_not_allowed_fallback(wrong_method);
+        let router = match &settings.site {
+            Some(folder) => router.fallback_service(site::files(folder)),
+            None => router.fallback(nothing),
+        };
+        router
+            .layer(
+                CompressionLayer::new()
+                    .gzip(true)
+                    .zstd(true)
+                    .compress_when(text),
+            )
+            .layer(DefaultBodyLimit::max(settings.statement_bytes))
+            .layer(cors(settings))
+            .layer(middleware::from_fn_with_state(self.clone(), guard::guard))
+            .layer(middleware::from_fn(identity::identify))
+            .with_state(self.clone())
+    }
+
+    /// Answers until `end` is there; then running queries get [`Settings::grace`].
+    ///
+    /// # Errors
+    /// The listener fails.
+    pub async fn serve(
+        self,
+        listener: TcpListener,
+        end: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (ended, mut ending) = tokio::sync::watch::channel(false);
+        let grace = self.shared.settings.grace;
+        let service = self
+            .router()
+            .into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
+            end.await;
+            let _ = ended.send(true);
+        });
+        let too_long = async move {
+            let _ = ending.wait_for(|is_ending| *is_ending).await;
+            tokio::time::sleep(grace).await;
+        };
+        tokio::select! {
+            outcome = server => outcome,
+            () = too_long => Ok(()),
+        }
+    }
+}
+
+async fn nothing(Extension(id): Extension<RequestId>) -> axum::response::Response {
+    let hint = "the doors are `/api/sql`, `/api/stores`, `/catalog.json`, `/health`, `/ready`";
+    Refusal::not_found("there is nothing at this address")
+        .with_hint(hint)
+        .respond(&id)
+}
+
+async fn wrong_method(Extension(id): Extension<RequestId>) -> axum::response::Response {
+    Refusal::method("this address doesn't know the method")
+        .with_hint("use `GET`, or `POST` with the statement as body for `/api/sql`")
+        .respond(&id)
+}
+
+fn cors(settings: &Settings) -> CorsLayer {
+    let origins = settings
+        .origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, header::ACCEPT])
+        .expose_headers([HeaderName::from_static(identity::HEADER)])
+}
+
+/// Threads for queries. Ends without waiting, wherever it is dropped.
+struct QueryRuntime(Option<Runtime>);
+
+impl QueryRuntime {
+    fn new() -> io::Result<Self> {
+        Builder::new_multi_thread()
+            .thread_name("neurolake-query")
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map(|runtime| Self(Some(runtime)))
+    }
+
+    fn handle(&self) -> &Handle {
+        self.0
+            .as_ref()
+            .expect("it is taken only when it is dropped")
+            .handle()
+    }
+}
+
+impl Drop for QueryRuntime {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}

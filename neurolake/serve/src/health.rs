@@ -1,0 +1,94 @@
+//! Whether the server answers, and which tables are known to be broken.
+//!
+//! Nothing is opened to find out: a query that meets a broken store or file leaves a note, and a
+//! later one that succeeds takes it away.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use neurolake_query::datafusion::common::TableReference;
+use neurolake_query::{Kind, Lake, Result};
+use serde_json::json;
+
+use crate::doors::Doors;
+
+/// What queries met, by `database.table`.
+#[derive(Default)]
+pub(crate) struct Health {
+    broken: Mutex<BTreeMap<String, String>>,
+}
+
+impl Health {
+    fn broken(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        // Nothing can panic while the map is held.
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes how a query ended.
+    pub(crate) async fn saw<T>(&self, lake: &Lake, sql: &str, outcome: &Result<T>) {
+        match outcome {
+            Err(error) if error.kind == Kind::Broken => {
+                let tables = tables(lake, sql);
+                let is_only = tables.len() == 1;
+                for (database, table) in tables {
+                    // Of several tables only those are to blame that can't be opened.
+                    let message = match lake.session().provider(&database, &table, None).await {
+                        Err(own) if own.kind == Kind::Broken => own.message,
+                        _ if is_only => error.message.clone(),
+                        _ => continue,
+                    };
+                    self.broken().insert(format!("{database}.{table}"), message);
+                }
+            }
+            Ok(_) if !self.broken().is_empty() => {
+                for (database, table) in tables(lake, sql) {
+                    self.broken().remove(&format!("{database}.{table}"));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tables that the statement names.
+fn tables(lake: &Lake, sql: &str) -> Vec<(String, String)> {
+    let state = lake.context().state();
+    let dialect = state.config_options().sql_parser.dialect;
+    let Ok(statement) = state.sql_to_statement(sql, &dialect) else {
+        return Vec::new();
+    };
+    let references = state.resolve_table_references(&statement);
+    let references = references.unwrap_or_default().into_iter();
+    references
+        .filter_map(|reference| match reference {
+            TableReference::Partial { schema, table }
+            | TableReference::Full { schema, table, .. } => {
+                Some((schema.to_string(), table.to_string()))
+            }
+            TableReference::Bare { .. } => None,
+        })
+        .collect()
+}
+
+pub(crate) async fn health() -> Response {
+    Json(json!({"status": "ok"})).into_response()
+}
+
+pub(crate) async fn ready(State(doors): State<Doors>) -> Response {
+    let shared = &doors.shared;
+    let broken = shared.health.broken().clone();
+    let broken: Vec<_> = broken
+        .into_iter()
+        .map(|(table, error)| json!({"table": table, "error": error}))
+        .collect();
+    Json(json!({
+        "status": "ready",
+        "tables": shared.lake.catalog().tables().count(),
+        "running_queries": shared.admission.running(),
+        "broken": broken,
+    }))
+    .into_response()
+}

@@ -1,0 +1,111 @@
+//! A server of its own for each test.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use neurolake_model::{Catalog, Endpoints};
+use neurolake_query::{Lake, Stores};
+use neurolake_serve::{Doors, Settings};
+use reqwest::{RequestBuilder, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub struct Server {
+    pub doors: Doors,
+    pub address: SocketAddr,
+    pub http: reqwest::Client,
+    _end: oneshot::Sender<()>,
+}
+
+pub fn catalog(json: &str) -> Catalog {
+    Catalog::from_json(json).unwrap()
+}
+
+pub const EMPTY: &str = r#"{"format_version": 1, "name": "lab", "databases": []}"#;
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(Settings::default(), Stores::default()).await
+    }
+
+    pub async fn with(settings: Settings, stores: Stores) -> Self {
+        let lake = Lake::builder(catalog(EMPTY))
+            .stores(stores)
+            .build()
+            .unwrap();
+        Self::over(lake, settings).await
+    }
+
+    pub async fn over(lake: Lake, mut settings: Settings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        settings.endpoints = Endpoints {
+            http: format!("http://{address}"),
+            ..Endpoints::default()
+        };
+        let doors = Doors::new(lake, settings).unwrap();
+        let (end, ended) = oneshot::channel::<()>();
+        tokio::spawn(doors.clone().serve(listener, async {
+            let _ = ended.await;
+        }));
+        Self {
+            doors,
+            address,
+            http: reqwest::Client::new(),
+            _end: end,
+        }
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub fn post(&self, sql: impl Into<String>) -> RequestBuilder {
+        self.http.post(self.url("/api/sql")).body(sql.into())
+    }
+
+    pub async fn get(&self, path: &str) -> Response {
+        self.http.get(self.url(path)).send().await.unwrap()
+    }
+
+    /// The answer to a statement as text of this format.
+    pub async fn text(&self, format: &str, sql: &str) -> String {
+        let url = self.url(&format!("/api/sql?format={format}"));
+        let response = self
+            .http
+            .post(url)
+            .body(sql.to_owned())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), 200, "{sql}");
+        response.text().await.unwrap()
+    }
+
+    pub async fn json(&self, sql: &str) -> Value {
+        serde_json::from_str(&self.text("json", sql).await).unwrap()
+    }
+
+    /// Waits until so many queries run.
+    pub async fn until_running(&self, queries: usize) {
+        until(|| self.doors.running_queries() == queries).await;
+    }
+}
+
+/// Waits for a condition; a test that waits in vain fails.
+pub async fn until(condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "it never came");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Status and error of a refused request.
+pub async fn refused(request: RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let document: Value = response.json().await.unwrap();
+    (status, document["error"].clone())
+}

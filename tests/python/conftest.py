@@ -1,5 +1,6 @@
-"""Fixtures. The process of the tests has no pyarrow, as a user's mostly hasn't."""
+"""Fixtures."""
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -9,28 +10,26 @@ import urllib.request
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.modules["pyarrow"] = None  # an import of it fails
-
-import polars as pl  # noqa: E402
-import pytest  # noqa: E402
-
-import lake as lakes  # noqa: E402
-import neurolake  # noqa: E402
-from object_store import ObjectStore  # noqa: E402
+import lake as lakes
+import neurolake
+import polars as pl
+import pytest
+from object_store import ObjectStore
 
 HERE = Path(__file__).parent
 assert "site-packages" in neurolake.__file__, "the installed wheel is tested, not the source"
+assert importlib.util.find_spec("pyarrow") is None, "the client does without pyarrow"
 
 for variable in ("NEUROLAKE_CATALOG", "NEUROLAKE_BINARY", "http_proxy", "HTTP_PROXY"):
     os.environ.pop(variable, None)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 
 
-def start(command, data):
+def start(command, data, **variables):
     """Starts a server and gives its process and address."""
     endpoints = data / "endpoints.json"
     endpoints.unlink(missing_ok=True)
-    process = subprocess.Popen([*command, "up", "--http", "127.0.0.1:0", "--data", str(data)])
+    process = subprocess.Popen([*command, "up", "--http", "127.0.0.1:0", "--data", str(data)], env={**os.environ, **variables})
     deadline = time.monotonic() + 300
     while not endpoints.exists():
         assert process.poll() is None, "the server ended"
@@ -46,7 +45,7 @@ def lake(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lake")
     store = ObjectStore(folder / "files")
     everything = lakes.write(folder, store.url)
-    process, url = start([sys.executable, str(HERE / "fake_server.py")], folder)
+    process, url = start([sys.executable, str(HERE / "fake_server.py")], folder, PYTHONPATH=os.environ["NEUROLAKE_TEST_SERVER"])
 
     def log():
         with urllib.request.urlopen(f"{url}/log") as response:

@@ -21,6 +21,7 @@ def of(item):
 
 # Everything that a Delta table can hold, then what only Parquet can.
 DELTA_TYPES = {
+    "id": "int64",
     "part": "int32",
     "day": "date",
     "flag": "bool",
@@ -90,7 +91,9 @@ def frame(rows=ROWS, seed=SEED):
     types = DELTA_TYPES | UNSIGNED
     columns = {}
     for name, declared in types.items():
-        if name == "part":
+        if name == "id":
+            values = list(range(rows))
+        elif name == "part":
             values = [rng.choice([3, 7, 70]) for _ in range(rows)]
         elif name == "day":
             values = [date(2026, 3, rng.choice([1, 2])) for _ in range(rows)]
@@ -128,8 +131,8 @@ def write(folder: Path, s3_endpoint: str) -> pl.DataFrame:
         for layout, path in (("hive", f"part={part}/day={day}"), ("directory", f"{part}/{day}")):
             target = files / "lake" / layout / path
             target.mkdir(parents=True)
-            # As older writers did: one column less, another narrower.
-            group.drop("part", "day", "words").with_columns(pl.col("i64").cast(pl.Int32, strict=False) if False else pl.col("i64")).write_parquet(target / "data.parquet")
+            # The columns of a partition stand in the path only.
+            group.drop("part", "day").write_parquet(target / "data.parquet")
     plain = files / "lake" / "plain"
     plain.mkdir()
     full.head(1000).write_parquet(plain / "a.parquet")

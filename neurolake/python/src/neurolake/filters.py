@@ -192,7 +192,10 @@ class Reader:
             if not _is_many(value):
                 raise self._wrong(name, declared, value, "a list of ")
             items = [None if item is None else self._convert(name, item, declared) for item in _items(value)]
-            return Condition(name, operator, [item for item in items if item is None or not _beyond(item, declared)], declared)
+            within = [item for item in items if item is None or not _beyond(item, declared)]
+            if operator == "not in" and items and not within:
+                return Condition(name, "is not null", None, declared)
+            return Condition(name, operator, within, declared)
         if value is None:
             if operator == "!=":
                 return Condition(name, "is not null", None, declared)

@@ -385,7 +385,7 @@ class Table:
         options: dict[str, Any] = {"hive_partitioning": False}
         if layout == "hive" and rest:
             known = {name: polars_type(types[name]) for name in rest if types.get(name) is not None}
-            options = {"hive_partitioning": True, "hive_schema": known or None, "try_parse_hive_dates": False}
+            options = {"hive_partitioning": True, "hive_schema": known or None}
         if layout == "directory" and rest:
             options["include_file_paths"] = "__neurolake_path"
         if declared is not None:
@@ -399,7 +399,7 @@ class Table:
             for behind, name in enumerate(reversed(rest)):
                 value = parts.list.get(-2 - behind)
                 dtype = polars_type(types[name]) if types.get(name) is not None else pl.String()
-                added.append((value if dtype == pl.String else value.cast(dtype)).alias(name))
+                added.append(_from_path(value, dtype).alias(name))
         if added:
             frame = frame.with_columns(added)
         if declared is not None:
@@ -457,6 +457,19 @@ def _in_path(value: Any) -> str | None:
     if isinstance(value, str) and _SAFE_IN_PATH.fullmatch(value):
         return quote(value)
     return None
+
+
+def _from_path(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """The value that a folder's name stands for."""
+    if dtype == pl.String:
+        return value
+    if dtype == pl.Date:
+        return value.str.to_date("%Y-%m-%d")
+    if dtype == pl.Boolean:
+        return value == "true"
+    if isinstance(dtype, pl.Datetime):
+        return value.str.to_datetime(time_unit="us", time_zone="UTC")
+    return value.cast(dtype)
 
 
 def _has_files(frame: pl.LazyFrame, place: Place) -> bool:

@@ -123,7 +123,7 @@ class Table:
     def schema(self) -> pl.Schema:
         """Names and types, as declared; only a table without declared columns is looked at."""
         declared = self._declared()
-        return declared if declared is not None else self(_quiet=True).collect_schema()
+        return declared if declared is not None else self._rows(None, None, None, None, None, {}).collect_schema()
 
     def describe(self) -> pl.DataFrame:
         """The columns, one row each, without touching data."""
@@ -160,7 +160,6 @@ class Table:
         version: int | None = None,
         as_of: str | date | datetime | None = None,
         storage_options: Mapping[str, str] | None = None,
-        _quiet: bool = False,
         **keywords: Any,
     ) -> pl.LazyFrame:
         """The rows as a lazy frame.
@@ -170,8 +169,18 @@ class Table:
         tuples that must all hold, a list of such lists of which one must hold, a condition in SQL,
         or polars expressions. `version` and `as_of` read an older state of a Delta table.
         """
-        if not _quiet:
-            self._warn()
+        self._warn()
+        return self._rows(filters, columns, version, as_of, storage_options, keywords)
+
+    def _rows(
+        self,
+        filters: Any,
+        columns: Sequence[str] | None,
+        version: int | None,
+        as_of: str | date | datetime | None,
+        storage_options: Mapping[str, str] | None,
+        keywords: dict[str, Any],
+    ) -> pl.LazyFrame:
         if storage_options is not None and not isinstance(storage_options, Mapping):
             keywords["storage_options"], storage_options = storage_options, None
         wanted = self._wanted(columns)

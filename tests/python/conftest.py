@@ -45,7 +45,7 @@ def lake(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lake")
     store = ObjectStore(folder / "files")
     everything = lakes.write(folder, store.url)
-    process, url = start([sys.executable, str(HERE / "fake_server.py")], folder, PYTHONPATH=os.environ["NEUROLAKE_TEST_SERVER"])
+    process, url = start([os.environ.get("NEUROLAKE_TEST_SERVER_PYTHON", sys.executable), str(HERE / "fake_server.py")], folder, PYTHONPATH=os.environ["NEUROLAKE_TEST_SERVER"])
 
     def log():
         with urllib.request.urlopen(f"{url}/log") as response:

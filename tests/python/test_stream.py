@@ -8,13 +8,18 @@ import threading
 import neurolake
 import polars as pl
 import pytest
-from neurolake.server import Server, read_arrow
+from neurolake.server import Server, _message, read_arrow
 
 
 def stream(frame):
     out = io.BytesIO()
     frame.write_ipc_stream(out)
     return out.getvalue()
+
+
+def messages(data):
+    file = io.BytesIO(data)
+    return [data for _, data in iter(lambda: _message(file.read), None)]
 
 
 FRAME = pl.DataFrame({"a": range(5000), "b": ["x" * (i % 7) for i in range(5000)], "c": [None, [1]] * 2500})
@@ -74,11 +79,12 @@ def chunk(data):
 
 def test_rows_are_there_before_the_end():
     """The first batch is yielded while the server still holds back the second."""
-    one, two = stream(FRAME.head(10)), stream(FRAME.head(30).tail(20))
     end = b"\xff\xff\xff\xff\0\0\0\0"
-    start = stream(FRAME.clear())
-    assert one.endswith(end) and one.startswith(start[: -len(end)])
-    second = two[len(start) - len(end) :]
+    one, two = stream(FRAME.head(10)), stream(FRAME[10:30])
+    # Behind the schema, which is the same in both.
+    schema = messages(one)[0]
+    assert schema == messages(two)[0]
+    second = two[len(schema) :]
     raw = Raw(HEAD + b"transfer-encoding: chunked\r\n\r\n" + chunk(one[: -len(end)]), chunk(second) + b"0\r\n\r\n")
     frames = Server(raw.url).query("select 1")
     assert next(frames).height == 10
@@ -95,7 +101,8 @@ def test_a_short_body_is_an_error(head, reset):
         raw = Raw(HEAD + head + chunk(body), reset=reset)
     else:
         raw = Raw(HEAD + (head % len(whole) if b"%d" in head else head) + body, reset=reset)
-    with pytest.raises(neurolake.ServerError, match="broke off after 0 rows"):
+    # A reset may overtake the head.
+    with pytest.raises(neurolake.ServerError, match="broke off after 0 rows|Connection reset"):
         list(Server(raw.url).query("select 1"))
 
 
@@ -111,7 +118,7 @@ def test_a_complete_body_without_its_end_mark_is_an_error():
     [
         (b"HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 2\r\n\r\nhi", "answered with text/html"),
         (b"HTTP/1.1 500 Oops\r\ncontent-length: 2\r\n\r\nhi", r"the server refused \(500\): Oops"),
-        (b'HTTP/1.1 413 Big\r\ncontent-length: 70\r\n\r\n{"error": {"code": "too_much", "message": "too many", "hint": "limit"}}', "(?s)too many.*hint: limit"),
+        (b'HTTP/1.1 413 Big\r\nconnection: close\r\n\r\n{"error": {"code": "too_much", "message": "too many", "hint": "limit"}}', "(?s)too many.*hint: limit"),
         (b"nonsense\r\n\r\n", "can't reach"),
         (HEAD + b"content-length: 9\r\n\r\nnot arrow", "it is no Arrow stream"),
     ],

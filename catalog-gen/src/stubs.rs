@@ -209,7 +209,7 @@ impl<'a> Writer<'a> {
             for option in options(table) {
                 self.line(2, &option);
             }
-            self.line(2, &format!("**filters: Unpack[{of}__filters],"));
+            self.line(2, &format!("**values: Unpack[{of}__filters],"));
             self.line(1, ") -> pl.LazyFrame: ...");
         }
         for (table, of) in tables {

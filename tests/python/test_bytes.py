@@ -87,7 +87,7 @@ def test_bytes(big, name):
         ("some partitions", neural[name](implant_id=[1, 2], day="2026-03-01"), full.filter(pl.col("implant_id").is_in([1, 2]), day=date(2026, 3, 1)), 0.28, 2),
         ("column", neural[name](columns=["ts"]), full.select("ts"), 0.3, 8),
         ("sorted column", neural[name](filters=[("ts", ">=", 100), ("ts", "<", 200)]), full.slice(100, 100), narrow, 8),
-        ("all three", neural[name](implant_id=0, day="2026-03-01", filters=[("ts", "<", 200)], columns=["power"]), full.head(200).select("power"), 0.05, 1),
+        ("all three", neural[name](implant_id=0, day="2026-03-01", filters=[("ts", "<", 200)], columns=["power"]), full.head(200).select("power"), 0.07, 1),
         ("limit", neural[name]().head(10), None, 0.2, 8),
         ("count", neural[name]().select(pl.len()), pl.DataFrame({"len": pl.Series([ROWS], dtype=pl.UInt32)}), 0.2, 8),
         ("no such partition", neural[name](implant_id=99, day="2026-03-01"), full.clear(), 0.01, 0),

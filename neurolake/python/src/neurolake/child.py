@@ -103,7 +103,8 @@ def start(program: Path, workspace: Path) -> str:
         data = workspace / DATA
         data.mkdir(parents=True, exist_ok=True)
         file = data / ENDPOINTS
-        file.unlink(missing_ok=True)
+        # What an earlier server left isn't removed: it may be another's, who is just starting.
+        before = _state(file)
         with tempfile.TemporaryFile() as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", __name__, str(program), "up", "--http", "127.0.0.1:0", "--data", str(data)],
@@ -114,17 +115,31 @@ def start(program: Path, workspace: Path) -> str:
                 start_new_session=True,
             )
             atexit.register(_stop, process)
-            address = _wait(process, file, program, log)
+            address = _wait(process, file, before, program, log)
         _running[program] = (process, address)
         return address
 
 
-def _wait(process: subprocess.Popen[bytes], file: Path, program: Path, log: IO[bytes]) -> str:
+def _state(file: Path) -> tuple[int, bytes] | None:
+    """What tells a file from the one that it replaces."""
+    try:
+        return file.stat().st_mtime_ns, file.read_bytes()
+    except OSError:
+        return None
+
+
+def _wait(
+    process: subprocess.Popen[bytes],
+    file: Path,
+    before: tuple[int, bytes] | None,
+    program: Path,
+    log: IO[bytes],
+) -> str:
     deadline = time.monotonic() + _START_SECONDS
     pause = 0.02
     while True:
         address = _address(file)
-        if address:
+        if address and _state(file) != before:
             return address
         code = process.poll()
         if code is not None or time.monotonic() > deadline:

@@ -18,6 +18,8 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use neurolake_model::{Catalog, Database, Table};
 use serde::Serialize;
 
+pub(crate) use self::literal::{is_python_keyword, python_string};
+
 use self::context::{FILTER_ATTRIBUTES, PARTITION_ATTRIBUTES, TableContext, VARIABLES};
 
 /// Instructions one rendering may take. The built-in templates take a few hundred; a runaway loop

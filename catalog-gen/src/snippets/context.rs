@@ -325,10 +325,10 @@ fn rust_imports(filters: &[Arc<Filter>]) -> Vec<&'static str> {
     };
     let mut lines = Vec::new();
     if any(|value| matches!(value, Example::Decimal(_))) {
-        lines.push("use datafusion::arrow::datatypes::DataType;");
+        lines.push("use neurolake::datafusion::arrow::datatypes::DataType;");
     }
     if any(|value| matches!(value, Example::List(_))) {
-        lines.push("use datafusion::functions_nested::expr_fn::make_array;");
+        lines.push("use neurolake::datafusion::functions_nested::expr_fn::make_array;");
     }
     lines
 }

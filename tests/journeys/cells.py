@@ -14,6 +14,7 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 
 
 def polars(code: str) -> int:
@@ -33,23 +34,17 @@ def spark(code: str) -> int:
     return max(0, sum(line.startswith("|") for line in shown.getvalue().splitlines()) - 1)
 
 
-def duckdb(code: str) -> int:
-    import duckdb
-
-    # Of its own: what one session sets, another doesn't have.
-    with duckdb.connect(config={"home_directory": os.environ["HOME"]}) as session:
-        return len(session.execute(code).fetchall())
-
-
-def prepare_duckdb() -> None:
-    """What a user has done before: extensions are in place, as `INSTALL` leaves them, and a secret
-    for each bucket says where it lies, because DuckDB takes no endpoint from the environment."""
+def duckdb() -> Callable[[str], int]:
+    """Does what a user has done before: extensions are in place, as `INSTALL` leaves them, and a
+    secret for each bucket says where it lies, because DuckDB takes no endpoint from the environment.
+    """
     import duckdb
     import duckdb_extension_delta
 
+    config = {"home_directory": os.environ["HOME"]}
     packages = os.path.dirname(os.path.dirname(duckdb_extension_delta.__file__))
     endpoint = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://")
-    with duckdb.connect(config={"home_directory": os.environ["HOME"]}) as session:
+    with duckdb.connect(config=config) as session:
         for file in glob.glob(f"{packages}/duckdb_extension_*/extensions/*/*.duckdb_extension"):
             session.execute(f"install '{file}'")
         for bucket in json.loads(os.environ["JOURNEYS_BUCKETS"]):
@@ -57,13 +52,14 @@ def prepare_duckdb() -> None:
                 f"create persistent secret \"{bucket}\" (type s3, provider credential_chain, scope 's3://{bucket}',"
                 f" endpoint '{endpoint}', use_ssl false, url_style 'path')"
             )
+    # Extensions are loaded by the code itself, as in any new session.
+    session = duckdb.connect(config=config)
+    return lambda code: len(session.cursor().execute(code).fetchall())
 
 
 def main(client: str) -> None:
     results: dict[str, dict[str, object]] = {}
-    if client == "duckdb":
-        prepare_duckdb()
-    run = {"polars": polars, "spark": spark, "duckdb": duckdb}[client]
+    run = duckdb() if client == "duckdb" else {"polars": polars, "spark": spark}[client]
     for name, code in json.load(sys.stdin).items():
         try:
             results[name] = {"rows": run(code)}

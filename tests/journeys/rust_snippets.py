@@ -76,7 +76,9 @@ def embedded() -> dict[str, str]:
 def offered() -> dict[str, str]:
     """What the pages of the demo lake offer."""
     target = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
-    command = os.environ.get("CATALOG_GEN") or target / "debug/catalog-gen"
+    command = Path(os.environ.get("CATALOG_GEN") or target / "debug/catalog-gen")
+    if not command.exists():
+        sys.exit(f"error: {command} is missing\nhint: run `cargo build --package catalog-gen`")
     with tempfile.TemporaryDirectory() as folder:
         site = Path(folder, "site")
         subprocess.run([command, "build", "--quiet", "--out", site], cwd=REPOSITORY, check=True)

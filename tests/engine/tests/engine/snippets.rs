@@ -5,10 +5,30 @@ use futures::future::BoxFuture;
 use neurolake::{DataFrame, Lake, Result};
 
 /// Calls the code of one page.
-pub(crate) type Snippet = for<'a> fn(&'a Lake) -> BoxFuture<'a, Result<DataFrame>>;
+type Snippet = for<'a> fn(&'a Lake) -> BoxFuture<'a, Result<DataFrame>>;
+
+/// Tables whose code fails or finds nothing, each with the reason.
+pub(crate) async fn failures(lake: &Lake) -> Vec<String> {
+    let mut failures = Vec::new();
+    for (table, snippet) in SNIPPETS {
+        match count(snippet, lake).await {
+            Ok(0) => failures.push(format!("{table}: no rows")),
+            Ok(_) => {}
+            Err(error) => failures.push(format!("{table}: {error}")),
+        }
+    }
+    failures
+}
+
+/// Rows with all their columns.
+async fn count(snippet: Snippet, lake: &Lake) -> Result<usize> {
+    let batches = snippet(lake).await?.collect().await?;
+    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+}
 
 /// Each table with a page.
-pub(crate) const SNIPPETS: [(&str, Snippet); 40] = [
+#[rustfmt::skip]
+const SNIPPETS: [(&str, Snippet); 40] = [
     ("behavior.cursor_events", behavior_cursor_events::run),
     ("behavior.daily_performance", behavior_daily_performance::run),
     ("behavior.session_summaries", behavior_session_summaries::run),

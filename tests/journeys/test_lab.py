@@ -47,8 +47,8 @@ def test_copy_paste_run(lab, context, platform):
     cell.locator(".cm-content").click()
     notebook.keyboard.press("Control+V")
     notebook.wait_for_function(
-        "code => document.querySelector('.jp-Notebook .jp-Cell .cm-content').cmTile?.view?.state.doc.toString() === code"
-        " || document.querySelector('.jp-Notebook .jp-Cell .cm-content').innerText.trim() === code.trim()",
+        """code => [...document.querySelector(".jp-Notebook .jp-Cell").querySelectorAll(".cm-line")]
+            .map(line => line.textContent).join("\\n") === code""",
         arg=code,
     )
     notebook.locator('[data-command="notebook:run-cell-and-select-next"]').first.click()

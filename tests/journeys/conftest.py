@@ -15,14 +15,11 @@ from pathlib import Path
 import boto3
 import botocore.config
 import botocore.exceptions
-import pytest
-from playwright.sync_api import BrowserContext
-
 import browsing
 import notebooks
 import processes
-
-REPOSITORY = Path(__file__).parents[2]
+import pytest
+from playwright.sync_api import BrowserContext
 
 
 @dataclass
@@ -41,10 +38,6 @@ class Platform:
             for table in database["tables"]
             if not table.get("hidden")
         }
-
-    def hidden(self) -> list[str]:
-        names = (f"{d['name']}.{t['name']}" for d in self.catalog["databases"] for t in d["tables"])
-        return [name for name in names if name not in self.tables()]
 
 
 @pytest.fixture(scope="session")
@@ -79,9 +72,11 @@ def context() -> Iterator[BrowserContext]:
 
 
 @pytest.fixture(scope="session")
-def copied(context: BrowserContext, platform: Platform) -> dict[str, dict[str, str]]:
+def copied(context: BrowserContext, platform: Platform, folder: Path) -> dict[str, dict[str, str]]:
     """Table -> client -> code."""
-    return browsing.copy_all(context, f"{platform.http}/", sorted(platform.tables()))
+    copied = browsing.copy_all(context, f"{platform.http}/", sorted(platform.tables()))
+    (folder / "copied.json").write_text(json.dumps(copied, indent=1))
+    return copied
 
 
 @pytest.fixture(scope="session")

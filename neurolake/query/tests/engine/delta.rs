@@ -16,7 +16,6 @@ use deltalake::DeltaTable;
 use neurolake_delta::Location;
 use neurolake_query::{Error, Lake, Request, Stores};
 use object_store::memory::InMemory;
-use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::json;
 use url::Url;
@@ -764,5 +763,4 @@ async fn a_statement_sees_one_version_and_the_next_one_the_newest() {
         .await
         .unwrap();
     assert_eq!(rows(&old), ["3"]);
-    let _ = Path::from("");
 }

@@ -37,9 +37,10 @@ use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
+use crate::schema::{self, Difference};
 use crate::sources::objects::{self, Opened};
 use crate::sources::whole::Whole;
-use crate::sources::{Declared, Source};
+use crate::sources::{Declared, Inspection, Source};
 
 pub(crate) struct Delta {
     declared: Declared,
@@ -64,19 +65,10 @@ impl Delta {
             return Err(Error::new(Kind::Internal, "not a Delta table"));
         };
         let opened = objects::open(&scope.shared, table.store.as_deref(), uri)?;
-        let runtime = scope.shared.template.runtime_env();
-        runtime.register_object_store(opened.object_store_url.as_ref(), Arc::clone(&opened.store));
         Ok(self.opened.get_or_init(|| opened))
     }
 
-    fn explain(&self, error: neurolake_delta::Error) -> Error {
-        explain(&self.declared, error)
-    }
-}
-
-#[async_trait]
-impl Source for Delta {
-    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
+    async fn snapshot(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<Snapshot>> {
         let opened = self.opened(scope)?;
         let location = opened.location();
         let snapshots = &scope.shared.snapshots;
@@ -84,12 +76,41 @@ impl Source for Delta {
             Some(at) => snapshots.at(&location, at).await,
             None => snapshots.latest(&location).await,
         };
-        let snapshot = snapshot.map_err(|error| self.explain(error))?;
+        snapshot.map_err(|error| explain(&self.declared, opened, error))
+    }
+
+    /// Declared against stored.
+    fn differences(&self, snapshot: &Snapshot) -> Vec<Difference> {
+        match self.declared.table.columns.as_slice() {
+            [] => Vec::new(),
+            columns => schema::check(columns, snapshot.schema()),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Delta {
+    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
+        let snapshot = self.snapshot(scope, at).await?;
+        let opened = self.opened(scope)?;
+        let name = self.declared.name();
+        let differences = self.differences(&snapshot);
+        if schema::is_breaking(&differences) {
+            let summary = schema::summary(&differences);
+            return Err(Error::new(
+                Kind::Broken,
+                format!("{name} is not stored as it is declared: {summary}"),
+            )
+            .with_hint(format!(
+                "correct the declaration; `neurolake doctor {name}` shows more"
+            )));
+        }
         let special = snapshot.fallback_reason();
-        if let Some(reason) = special.map_err(|error| self.explain(error))? {
-            tracing::debug!(table = %location.url, reason, "read by deltalake's own scan");
+        let special = special.map_err(|error| explain(&self.declared, opened, error))?;
+        if let Some(reason) = special {
+            tracing::debug!(table = name, reason, "read by deltalake's own scan");
             let provider = snapshot.fallback_provider();
-            return provider.map_err(|error| self.explain(error));
+            return provider.map_err(|error| explain(&self.declared, opened, error));
         }
         Ok(Arc::new(DeltaTable::new(
             self.declared.clone(),
@@ -97,15 +118,45 @@ impl Source for Delta {
             snapshot,
         )))
     }
+
+    async fn inspect(&self, scope: &Scope) -> Result<Inspection> {
+        let snapshot = self.snapshot(scope, None).await?;
+        let opened = self.opened(scope)?;
+        let broken = |error| explain(&self.declared, opened, error);
+        let mut inspection = Inspection {
+            version: Some(snapshot.version()),
+            differences: self.differences(&snapshot),
+            ..Inspection::default()
+        };
+        if snapshot.fallback_reason().map_err(broken)?.is_some() {
+            // What its files hold is not what the table holds.
+            snapshot.fallback_provider().map_err(broken)?;
+            return Ok(inspection);
+        }
+        let files = snapshot.files().map_err(broken)?;
+        let every = 0..files.len();
+        inspection.files = Some(files.len() as u64);
+        inspection.rows = every.clone().map(|file| files.rows(file)).sum();
+        inspection.bytes = Some(every.map(|file| files.object(file).size).sum());
+        Ok(inspection)
+    }
 }
 
-fn explain(declared: &Declared, error: neurolake_delta::Error) -> Error {
+fn explain(declared: &Declared, opened: &Opened, error: neurolake_delta::Error) -> Error {
+    let name = declared.name();
+    if let Some(cause) = store_error(&error) {
+        // Its own words may repeat what it was sent; these don't.
+        let explained = opened.explain(cause);
+        return Error {
+            message: format!("{name} can't be read: {error}: {}", explained.message),
+            ..explained
+        };
+    }
     let kind = if error.is_question() {
         Kind::NotFound
     } else {
         Kind::Broken
     };
-    let name = format!("{}.{}", declared.database, declared.table.name);
     let explained = Error::new(kind, format!("{name} can't be read: {error}"));
     let explained = match error.hint() {
         Some(hint) => explained.with_hint(hint),
@@ -115,6 +166,23 @@ fn explain(declared: &Declared, error: neurolake_delta::Error) -> Error {
         Some(_) => explained.with_source(error),
         None => explained,
     }
+}
+
+/// What a store said, under all that was made of it.
+fn store_error<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a object_store::Error> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        if let Some(shared) = error.downcast_ref::<Arc<object_store::Error>>() {
+            return Some(shared);
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// One version of a table.
@@ -227,15 +295,13 @@ impl DeltaTable {
         let coerce_int96 = &mut options.global.coerce_int96;
         *coerce_int96 = coerce_int96.take().or_else(|| Some("us".into()));
         let size_hint = options.global.metadata_size_hint;
-        let cache = session
-            .runtime_env()
-            .cache_manager
-            .get_file_metadata_cache();
+        let cache = Arc::clone(&self.opened.footers);
         let store = Arc::new(Whole(Arc::clone(&self.opened.store)));
         let readers = Readers {
             cached: CachedParquetFileReaderFactory::new(store, cache),
-            table: format!("{}.{}", self.declared.database, self.declared.table.name),
+            table: self.declared.name(),
             url: self.snapshot.url().to_owned(),
+            opened: self.opened.clone(),
         };
         let source = ParquetSource::new(self.scanned.clone())
             .with_table_parquet_options(options)
@@ -276,7 +342,7 @@ impl TableProvider for DeltaTable {
         limit: Option<usize>,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         let files = self.snapshot.files();
-        let files = files.map_err(|error| explain(&self.declared, error))?;
+        let files = files.map_err(|error| explain(&self.declared, &self.opened, error))?;
         let mut kept = self.matching(session, &files, filters)?;
         let is_exact = filters
             .iter()
@@ -369,6 +435,7 @@ struct Readers {
     cached: CachedParquetFileReaderFactory,
     table: String,
     url: String,
+    opened: Opened,
 }
 
 impl ParquetFileReaderFactory for Readers {
@@ -385,26 +452,46 @@ impl ParquetFileReaderFactory for Readers {
             .create_reader(partition, file, size_hint, metrics)?;
         Ok(Box::new(Reader {
             inner,
-            about: about.into(),
+            about: Arc::new(About {
+                what: about,
+                opened: self.opened.clone(),
+            }),
         }))
     }
 }
 
 struct Reader {
     inner: Box<dyn AsyncFileReader + Send>,
-    about: Arc<str>,
+    about: Arc<About>,
 }
 
-fn broken(about: &str, source: ParquetError) -> ParquetError {
-    let error = Error::new(Kind::Broken, format!("{about} can't be read: {source}"));
-    ParquetError::External(Box::new(error.with_source(source)))
+struct About {
+    what: String,
+    opened: Opened,
+}
+
+impl About {
+    fn explain(&self, source: ParquetError) -> ParquetError {
+        let what = &self.what;
+        let error = match store_error(&source) {
+            Some(cause) => {
+                let explained = self.opened.explain(cause);
+                Error {
+                    message: format!("{what} can't be read: {}", explained.message),
+                    ..explained
+                }
+            }
+            None => Error::new(Kind::Broken, format!("{what} can't be read")).with_source(source),
+        };
+        ParquetError::External(Box::new(error))
+    }
 }
 
 impl AsyncFileReader for Reader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
         let about = Arc::clone(&self.about);
         let bytes = self.inner.get_bytes(range);
-        async move { bytes.await.map_err(|error| broken(&about, error)) }.boxed()
+        async move { bytes.await.map_err(|error| about.explain(error)) }.boxed()
     }
 
     fn get_byte_ranges(
@@ -413,7 +500,7 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
         let about = Arc::clone(&self.about);
         let bytes = self.inner.get_byte_ranges(ranges);
-        async move { bytes.await.map_err(|error| broken(&about, error)) }.boxed()
+        async move { bytes.await.map_err(|error| about.explain(error)) }.boxed()
     }
 
     fn get_metadata<'a>(
@@ -422,6 +509,6 @@ impl AsyncFileReader for Reader {
     ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
         let about = Arc::clone(&self.about);
         let metadata = self.inner.get_metadata(options);
-        async move { metadata.await.map_err(|error| broken(&about, error)) }.boxed()
+        async move { metadata.await.map_err(|error| about.explain(error)) }.boxed()
     }
 }

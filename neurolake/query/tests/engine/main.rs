@@ -1,18 +1,13 @@
-<<<<<<< HEAD
 //! The engine over real files, servers and stores.
 
 mod doctor;
 mod files;
-mod parquet;
-mod schema;
-mod stores;
-=======
-//! The engine over catalogs that need no files.
-
 mod functions;
 mod lazy;
 mod limits;
+mod parquet;
 mod policy;
+mod schema;
+mod stores;
 mod support;
 mod views;
->>>>>>> e-core

@@ -15,8 +15,9 @@ use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
     propagate_version = true,
     after_help = "Exit codes:
   0  done
-  1  something is not in order: `build`, `check` or `diff` found errors in the declarations,
-     `diff --deny` found what it denies, `search` found nothing
+  1  something is not in order: `build`, `check`, `diff` or `stubs` found errors in the
+     declarations, `diff --deny` found what it denies, `stubs --check` found old stubs, `search`
+     found nothing
   2  the command could not run: wrong arguments, no workspace, a file that can't be read or written"
 )]
 pub(crate) struct Cli {
@@ -57,6 +58,11 @@ pub(crate) enum Command {
     Search(Search),
     /// List tables.
     List(List),
+    /// Make types for the Python client, so that editors complete databases, tables and filters.
+    ///
+    /// Writes a stub package; `pip install` it next to the client. With `--check` nothing is
+    /// written, and stubs that are out of date end with exit code 1.
+    Stubs(Stubs),
     /// Explain a diagnostic, such as `NL0006`; without a code, list them all.
     Explain(Explain),
 }
@@ -239,6 +245,21 @@ pub(crate) struct List {
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stubs {
+    #[command(flatten)]
+    pub(crate) source: Source,
+    /// Make them of this `catalog.json` instead of the source; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) catalog: Option<PathBuf>,
+    /// Folder of the package [default: `target/neurolake-stubs`].
+    #[arg(long, short, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write nothing; say whether the stubs are up to date.
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod list;
 mod search;
 mod serve;
 mod state;
+mod stubs;
 mod watch;
 
 use std::io::{self, IsTerminal, Write};
@@ -127,6 +128,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Command::Diff(arguments) => diff::run(&arguments, &talk),
         Command::Search(arguments) => search::run(&arguments, &talk),
         Command::List(arguments) => list::run(&arguments, &talk),
+        Command::Stubs(arguments) => stubs::run(&arguments, &talk),
         Command::Explain(arguments) => explain::run(&arguments),
     };
     match outcome {
@@ -162,17 +164,22 @@ impl Talk {
     }
 
     fn failure(&self, failure: &Failure) {
+        let mut text = failure.with_causes();
+        if let Some(hint) = failure.hint() {
+            text.push_str("\nhint: ");
+            text.push_str(&hint);
+        }
+        self.error(&text);
+    }
+
+    /// What is wrong.
+    pub(crate) fn error(&self, text: &str) {
         let error = if self.colors {
             "\x1b[1;31merror\x1b[0m"
         } else {
             "error"
         };
-        let mut text = format!("{error}: {}", failure.with_causes());
-        if let Some(hint) = failure.hint() {
-            text.push_str("\nhint: ");
-            text.push_str(&hint);
-        }
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{error}: {text}");
     }
 
     /// Shows findings from `least` upwards, and a line that counts them.

@@ -9,3 +9,4 @@ pub mod report;
 pub mod search;
 pub mod site;
 pub mod snippets;
+pub mod stubs;

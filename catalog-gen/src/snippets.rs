@@ -15,8 +15,10 @@ use std::{fs, io};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
-use neurolake_model::{Catalog, Database, Table};
+use neurolake_model::{Catalog, Database, Endpoints, Table};
 use serde::Serialize;
+
+pub(crate) use self::literal::{is_python_keyword, python_string};
 
 use self::context::{FILTER_ATTRIBUTES, PARTITION_ATTRIBUTES, TableContext, VARIABLES};
 
@@ -25,6 +27,24 @@ use self::context::{FILTER_ATTRIBUTES, PARTITION_ATTRIBUTES, TableContext, VARIA
 const FUEL: u64 = 100_000;
 
 const KINDS: [&str; 6] = ["delta", "parquet", "postgres", "sheet", "sql", "function"];
+
+/// Where a client connects to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Http,
+    Postgres,
+}
+
+impl Door {
+    const ALL: [(&str, Self); 2] = [("http", Self::Http), ("postgres", Self::Postgres)];
+
+    fn exists(self, endpoints: &Endpoints) -> bool {
+        match self {
+            Self::Http => true,
+            Self::Postgres => endpoints.postgres.is_some(),
+        }
+    }
+}
 
 macro_rules! built_in {
     ($($file:literal),* $(,)?) => {
@@ -119,6 +139,8 @@ struct Client {
     language: String,
     /// Empty: all.
     kinds: Vec<&'static str>,
+    /// `None`: it needs no running platform, or finds it by itself.
+    door: Option<Door>,
     /// Name of the template in the environment.
     template: String,
     /// Where the template comes from, for messages.
@@ -197,7 +219,7 @@ impl Snippets {
     }
 
     /// Renders the clients that can read `table`, in their order. A template that renders nothing
-    /// offers nothing.
+    /// offers nothing, and neither does one whose door the platform lacks.
     ///
     /// # Errors
     /// [`SnippetError::Template`] if a template fails.
@@ -212,6 +234,12 @@ impl Snippets {
         let mut snippets = Vec::with_capacity(self.clients.len());
         for client in &self.clients {
             if !client.kinds.is_empty() && !client.kinds.contains(&kind) {
+                continue;
+            }
+            if client
+                .door
+                .is_some_and(|door| !door.exists(&catalog.endpoints))
+            {
                 continue;
             }
             let text = self
@@ -321,6 +349,7 @@ fn read_metadata(id: &str, name: &str, file: &str, text: &str) -> Result<Client,
         title: String::new(),
         language: String::new(),
         kinds: Vec::new(),
+        door: None,
         template: name.to_owned(),
         file: file.to_owned(),
     };
@@ -340,10 +369,19 @@ fn read_metadata(id: &str, name: &str, file: &str, text: &str) -> Result<Client,
                     client.kinds.push(known);
                 }
             }
+            ("door", name) => {
+                let Some((_, door)) = Door::ALL.iter().find(|(known, _)| *known == name) else {
+                    return Err(fail(
+                        format!("unknown door `{name}`"),
+                        format!("doors are {}", list(&Door::ALL.map(|(name, _)| name))),
+                    ));
+                };
+                client.door = Some(*door);
+            }
             (key, _) => {
                 return Err(fail(
                     format!("unknown key `{key}`"),
-                    format!("keys are {}", list(&["title", "language", "kinds"])),
+                    format!("keys are {}", list(&["title", "language", "kinds", "door"])),
                 ));
             }
         }

@@ -990,3 +990,107 @@ mod talk {
         assert_eq!(child.wait().expect("an end").code(), Some(0));
     }
 }
+
+mod stubs {
+    use super::*;
+
+    const STUB: &str = "neurolake-stubs/__init__.pyi";
+
+    #[test]
+    fn are_a_package_for_type_checkers() {
+        let lake = Lake::new();
+        let run = lake.expect(0, &["stubs"]);
+        assert!(run.stdout.is_empty(), "data only: {}", run.stdout);
+        assert!(
+            run.stderr.contains("pip install") && run.stderr.contains("target/neurolake-stubs"),
+            "{}",
+            run.stderr
+        );
+        let package = lake.path("target/neurolake-stubs");
+        let stub = fs::read_to_string(package.join(STUB)).expect("a stub");
+        for part in [
+            "class _neural__band_power(Table):",
+            "    \"Band power of each channel.\"",
+            "    implant_id: _Any[int]",
+            "    \"float32 [dB]. Power over the baseline.\"",
+            "columns: Sequence[Literal[\"implant_id\", \"power\"]] | None = ...,",
+            "name: Literal[\"band_power\"],",
+            "def db(self, name: Literal[\"neural\"], /) -> _neural: ...",
+            "catalog: Catalog",
+        ] {
+            assert!(stub.contains(part), "no `{part}` in:\n{stub}");
+        }
+        // Only Delta tables keep versions.
+        let view = stub.split("class _neural__mean_power(Table):").nth(1);
+        let call = view.and_then(|text| text.split("LazyFrame").next());
+        assert!(
+            call.is_some_and(|call| !call.contains("version")),
+            "{call:?}"
+        );
+        let partial = fs::read_to_string(package.join("neurolake-stubs/py.typed"));
+        assert_eq!(partial.expect("a marker"), "partial\n");
+    }
+
+    #[test]
+    fn are_the_same_from_source_and_from_a_catalog() {
+        let lake = Lake::new();
+        lake.expect(0, &["build"]);
+        lake.expect(0, &["stubs", "--out", "one"]);
+        let catalog = "target/catalog/catalog.json";
+        lake.expect(0, &["stubs", "--catalog", catalog, "--out", "two"]);
+        assert_eq!(files(&lake.path("one")), files(&lake.path("two")));
+        let again = lake.expect(0, &["stubs", "--out", "one"]);
+        assert!(
+            again.stderr.contains("0 files written, 3 unchanged"),
+            "{}",
+            again.stderr
+        );
+    }
+
+    #[test]
+    fn are_checked() {
+        let lake = Lake::new();
+        let missing = lake.expect(1, &["stubs", "--check", "--out", "typings"]);
+        assert!(
+            missing
+                .stderr
+                .contains("hint: run `catalog-gen stubs --out typings`"),
+            "{}",
+            missing.stderr
+        );
+        assert!(!lake.path("typings").exists(), "nothing is written");
+        lake.expect(0, &["stubs", "--out", "typings"]);
+        lake.expect(0, &["stubs", "--check", "--out", "typings"]);
+        let version = |lake: &Lake| {
+            let text = fs::read_to_string(lake.path("typings/pyproject.toml"));
+            let text = text.expect("a manifest");
+            let line = text.lines().find(|line| line.starts_with("version"));
+            line.expect("a version").to_owned()
+        };
+        let before = version(&lake);
+        lake.edit(
+            "crates/lab/src/neural.rs",
+            "pub power: f32",
+            "pub power: f64",
+        );
+        let stale = lake.expect(1, &["stubs", "--check", "--out", "typings"]);
+        assert!(
+            stale.stderr.contains("is not what the catalog says"),
+            "{}",
+            stale.stderr
+        );
+        lake.expect(0, &["stubs", "--out", "typings"]);
+        assert_ne!(before, version(&lake), "pip must see that it changed");
+    }
+
+    #[test]
+    fn need_declarations_in_order_and_a_folder_of_their_own() {
+        broken().expect(1, &["stubs"]);
+        let lake = Lake::new();
+        fs::create_dir(lake.path("mine")).expect("a folder");
+        fs::write(lake.path("mine/notes.txt"), "keep").expect("a file");
+        lake.expect(2, &["stubs", "--out", "mine"]);
+        lake.expect(2, &["stubs", "--catalog", "none.json", "--out", "new"]);
+        assert!(!lake.path("new").exists());
+    }
+}

@@ -808,6 +808,41 @@ fn a_folder_replaces_adds_and_removes_clients() {
     assert_eq!(code(&rendered, "python"), "read(\"band_power\")");
 }
 
+/// Code that cannot run is not shown.
+#[test]
+fn a_client_whose_door_is_missing_is_not_offered() {
+    let snippets = load_with(&[(
+        "90-any.j2",
+        "{# title: Any | language: text #}\n{{ postgres_host or 'nowhere' }}",
+    )])
+    .expect("templates");
+    let offered = |postgres: Option<&str>| -> Vec<(String, String)> {
+        let mut catalog = fixture_catalog();
+        catalog.endpoints.postgres = postgres.map(str::to_owned);
+        let rendered = render(&snippets, &catalog);
+        rendered
+            .into_iter()
+            .map(|snippet| (snippet.id, snippet.code))
+            .collect()
+    };
+    let with = offered(Some("lake.example.org:5432"));
+    let without = offered(None);
+    let missing: Vec<&str> = with
+        .iter()
+        .map(|(id, _)| id.as_str())
+        .filter(|id| without.iter().all(|(other, _)| other != id))
+        .collect();
+    assert_eq!(missing, ["psql", "r"]);
+    assert_eq!(
+        with.last(),
+        Some(&("any".to_owned(), "lake.example.org".to_owned()))
+    );
+    assert_eq!(
+        without.last(),
+        Some(&("any".to_owned(), "nowhere".to_owned()))
+    );
+}
+
 #[test]
 fn a_wrong_template_says_what_would_be_right() {
     let head = "{# title: X | language: text #}\n";
@@ -846,6 +881,11 @@ fn a_wrong_template_says_what_would_be_right() {
             "90-x.j2",
             "{# title: X | language: text | kinds: iceberg #}\nx".into(),
             "kinds are `delta`",
+        ),
+        (
+            "90-x.j2",
+            "{# title: X | language: text | door: gopher #}\nx".into(),
+            "doors are `http`, `postgres`",
         ),
         (
             "90-x.j2",
@@ -911,7 +951,7 @@ fn the_readme_names_what_templates_can_use() {
 fn other_shapes_of_tables() {
     let snippets = Snippets::load(None).expect("the built-in templates");
     let mut catalog = catalog_of("day", Some(Type::Date), Value::Date("2026-03-01".into()));
-    catalog.endpoints.postgres = "[::1]:6543".into();
+    catalog.endpoints.postgres = Some("[::1]:6543".into());
     let table = &mut catalog.databases[0].tables[0];
     table.source = Source::Parquet {
         uri: "gs://lake/t[1]".into(),

@@ -71,13 +71,13 @@ for (const [place, { start, options, paste }] of Object.entries(places)) {
 
   test(`the choice of a client stays: ${place}`, async (t) => {
     const page = await open(t, start + first.page, options);
-    const tab = page.locator(".snippets [role=tab]", { hasText: "psql" });
+    const tab = page.locator(".snippets [role=tab]", { hasText: "HTTP" });
     await tab.click();
     await page.goto(start + second.page);
-    assert.equal(await chosen(page).innerText(), "psql");
+    assert.equal(await chosen(page).innerText(), "HTTP");
     await page.reload();
-    assert.equal(await chosen(page).innerText(), "psql");
-    assert.match(await visibleCode(page), /^psql /);
+    assert.equal(await chosen(page).innerText(), "HTTP");
+    assert.match(await visibleCode(page), /^curl /);
   });
 }
 

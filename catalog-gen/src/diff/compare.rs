@@ -78,12 +78,12 @@ fn catalog(old: &Catalog, new: &Catalog) -> Vec<Change> {
         &was.http,
         &is.http,
     );
-    changes.text(
+    changes.optional(
         Kind::EndpointChanged,
-        true,
-        "Postgres endpoint moved",
-        &was.postgres,
-        &is.postgres,
+        was.postgres.is_some(),
+        "Postgres endpoint",
+        was.postgres.as_ref(),
+        is.postgres.as_ref(),
     );
     changes.text(
         Kind::CatalogChanged,

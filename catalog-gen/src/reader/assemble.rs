@@ -1036,9 +1036,7 @@ fn catalog(
     if let Some(http) = &settings.http {
         endpoints.http.clone_from(http);
     }
-    if let Some(postgres) = &settings.postgres {
-        endpoints.postgres.clone_from(postgres);
-    }
+    endpoints.postgres.clone_from(&settings.postgres);
     Catalog {
         format_version: FORMAT_VERSION,
         name,

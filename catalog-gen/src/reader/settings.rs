@@ -21,7 +21,7 @@ pub struct Settings {
     pub jupyterhub: Option<String>,
     /// Base address of the HTTP doors, for snippets.
     pub http: Option<String>,
-    /// `host:port` of the Postgres door, for snippets.
+    /// `host:port` of the Postgres door, for snippets; default: there is none.
     pub postgres: Option<String>,
     /// Folder of the site, relative to the workspace root.
     pub out: Option<String>,

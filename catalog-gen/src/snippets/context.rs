@@ -64,7 +64,7 @@ pub(super) struct TableContext {
     table: Value,
     kind: &'static str,
     http: Value,
-    postgres: String,
+    postgres: Option<String>,
     store: Option<Value>,
     rust_path: Value,
     files: Option<Files>,
@@ -123,11 +123,12 @@ impl TableContext {
         filters.flat_map(|filter| filter.condition.values())
     }
 
-    fn postgres(&self) -> (&str, &str) {
-        match self.postgres.rsplit_once(':') {
+    fn postgres(&self) -> Option<(&str, &str)> {
+        let address = self.postgres.as_deref()?;
+        Some(match address.rsplit_once(':') {
             Some((host, port)) => (host.trim_matches(['[', ']']), port),
-            None => (&self.postgres, "5432"),
-        }
+            None => (address, "5432"),
+        })
     }
 }
 
@@ -144,8 +145,8 @@ impl Object for TableContext {
             "table" => self.table.clone(),
             "kind" => Value::from(self.kind),
             "http" => self.http.clone(),
-            "postgres_host" => Value::from(self.postgres().0),
-            "postgres_port" => Value::from(self.postgres().1),
+            "postgres_host" => Value::from(self.postgres().map(|(host, _)| host)),
+            "postgres_port" => Value::from(self.postgres().map(|(_, port)| port)),
             "store" => Value::from(self.store.clone()),
             "rust_path" => self.rust_path.clone(),
             "rust_arguments" => Value::from(self.rust_arguments.clone()),
@@ -324,10 +325,10 @@ fn rust_imports(filters: &[Arc<Filter>]) -> Vec<&'static str> {
     };
     let mut lines = Vec::new();
     if any(|value| matches!(value, Example::Decimal(_))) {
-        lines.push("use datafusion::arrow::datatypes::DataType;");
+        lines.push("use neurolake::datafusion::arrow::datatypes::DataType;");
     }
     if any(|value| matches!(value, Example::List(_))) {
-        lines.push("use datafusion::functions_nested::expr_fn::make_array;");
+        lines.push("use neurolake::datafusion::functions_nested::expr_fn::make_array;");
     }
     lines
 }

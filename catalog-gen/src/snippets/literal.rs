@@ -130,7 +130,7 @@ fn decimal(text: &str) -> Option<String> {
 // Python
 
 /// A string literal of Python.
-pub(super) fn python_string(text: &str) -> String {
+pub(crate) fn python_string(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -249,7 +249,7 @@ pub(super) fn python_imports<'a>(values: impl Iterator<Item = &'a Value>) -> Vec
 
 /// Whether Python takes the name as a keyword argument as it is: identifiers outside of ASCII are
 /// normalised by its parser and would arrive as another name.
-pub(super) fn is_python_keyword(name: &str) -> bool {
+pub(crate) fn is_python_keyword(name: &str) -> bool {
     const TAKEN: &[&str] = &[
         "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class",
         "continue", "def", "del", "elif", "else", "except", "finally", "for", "from", "global",

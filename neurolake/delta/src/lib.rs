@@ -3,12 +3,22 @@
 //! It knows snapshots, their files and statistics. It refuses to plan a query.
 //!
 //! Read in this order: [`location`] (where a table lies), [`snapshots`] (one cached snapshot per
-//! table, shared by all sessions), [`error`].
+//! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
+//! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
+//! own scan), [`write`] (small tables for demos and tests), [`error`].
 
 pub mod error;
+mod fallback;
+pub mod files;
+mod history;
 pub mod location;
+pub mod snapshot;
 pub mod snapshots;
+pub mod write;
 
-pub use error::{Error, Result};
+pub use error::{Available, Error, Result};
+pub use files::Files;
 pub use location::{At, Location};
-pub use snapshots::{Snapshot, Snapshots};
+pub use snapshot::Snapshot;
+pub use snapshots::{Pace, Snapshots, Status};
+pub use write::Writer;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use url::Url;
 
 /// The root folder of a table.
@@ -12,6 +15,56 @@ pub struct Location {
     pub url: Url,
     /// The bucket (or the file system) that holds the folder, rooted at the bucket.
     pub store: Arc<dyn ObjectStore>,
+}
+
+impl Location {
+    /// The folder inside of the bucket.
+    pub fn path(&self) -> Path {
+        // A URL's path is percent-encoded; one that decodes to no path at all names nothing, and
+        // opening the table will say so.
+        Path::from_url_path(self.url.path()).unwrap_or_default()
+    }
+
+    /// The log, for reading and for commits that are put if absent. Made by hand: deltalake's own
+    /// registry knows only the stores that it can build itself.
+    pub fn log_store(&self) -> LogStoreRef {
+        let folder = PrefixStore::new(Arc::clone(&self.store), self.path());
+        default_logstore(
+            Arc::new(folder),
+            Arc::clone(&self.store),
+            &self.url,
+            &StorageConfig::default(),
+        )
+    }
+
+    /// The same folder under an address that no other store shares. deltalake's scan looks its
+    /// store up by address, and two stores may have buckets of the same name.
+    pub(crate) fn under_scheme(&self, scheme: &str) -> Self {
+        let bucket = self.url.host_str().unwrap_or_default();
+        let url = format!("{scheme}://{bucket}{}", self.url.path());
+        Self {
+            url: Url::parse(&url).unwrap_or_else(|_| self.url.clone()),
+            store: Arc::clone(&self.store),
+        }
+    }
+
+    /// A folder of this machine, which need not exist yet.
+    ///
+    /// # Errors
+    /// The path can't be made absolute.
+    pub fn local(folder: &std::path::Path) -> std::io::Result<Self> {
+        let folder = std::path::absolute(folder)?;
+        let url = Url::from_directory_path(&folder).map_err(|()| {
+            std::io::Error::new(
+                std::io::ErrorKind::InvalidInput,
+                format!("`{}` is not a path of a folder", folder.display()),
+            )
+        })?;
+        Ok(Self {
+            url,
+            store: Arc::new(object_store::local::LocalFileSystem::new()),
+        })
+    }
 }
 
 /// An earlier state of a table.

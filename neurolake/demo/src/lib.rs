@@ -24,6 +24,8 @@ pub mod clinical;
 pub mod imaging;
 pub mod lab;
 pub mod logs;
+#[cfg(feature = "engine")]
+mod made_up;
 pub mod manufacturing;
 pub mod neural;
 pub mod surgery;

@@ -35,10 +35,10 @@
 //! ```
 //!
 //! This room knows declarations and the types of their columns; it refuses to read source code.
-//! Read in this order: [`prelude`], [`values`] (what a field of a schema struct holds),
-//! [`registry`] (every declaration that is linked into the program). With the feature `engine` the
+//! Read in this order: [`prelude`], [`values`] (what a field of a schema struct holds; `parse` reads
+//! them from text), [`registry`] (every declaration that is linked into the program). With the feature `engine` the
 //! program can also read what it declares: `lake` (the handle), `functions` (calls function
-//! tables), `scalars` (values to and from the query engine).
+//! tables), `scalars` (values to and from the query engine), `made_up` (data to try a lake with).
 
 #[cfg(feature = "engine")]
 mod cli;
@@ -50,6 +50,7 @@ mod lake;
 pub mod made_up;
 #[cfg(feature = "engine")]
 mod program;
+mod parse;
 pub mod registry;
 #[cfg(feature = "engine")]
 mod scalars;
@@ -57,6 +58,7 @@ pub mod values;
 
 pub use neurolake_macros::{Columns, table};
 pub use neurolake_model as model;
+pub use parse::ParseError;
 pub use registry::{Columns, Table};
 pub use values::{Blob, Date, Decimal, Timestamp};
 

@@ -47,15 +47,17 @@ pub struct Catalog {
 pub struct Endpoints {
     /// Base address of the HTTP doors, without a trailing slash.
     pub http: String,
-    /// `host:port` of the Postgres wire door.
-    pub postgres: String,
+    /// `host:port` of the Postgres wire door. `None`: the platform has none, and snippets that need
+    /// it are not shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postgres: Option<String>,
 }
 
 impl Default for Endpoints {
     fn default() -> Self {
         Self {
             http: "http://127.0.0.1:8080".into(),
-            postgres: "127.0.0.1:5432".into(),
+            postgres: None,
         }
     }
 }

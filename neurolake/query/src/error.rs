@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::SchemaError;
 use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
 use datafusion::sql::sqlparser::parser::ParserError;
 
 use crate::suggest::nearest;
@@ -119,6 +120,13 @@ fn unwrap(error: DataFusionError) -> std::result::Result<Error, DataFusionError>
         DataFusionError::ArrowError(inner, backtrace) => match *inner {
             ArrowError::ExternalError(inner) => unwrap(DataFusionError::External(inner)),
             inner => Err(DataFusionError::ArrowError(Box::new(inner), backtrace)),
+        },
+        DataFusionError::ParquetError(inner) => match *inner {
+            ParquetError::External(inner) => match inner.downcast::<Error>() {
+                Ok(own) => Ok(*own),
+                Err(other) => Err(ParquetError::External(other).into()),
+            },
+            other => Err(other.into()),
         },
         DataFusionError::Context(context, inner) => {
             unwrap(*inner).map_err(|inner| DataFusionError::Context(context, Box::new(inner)))

@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sources::function::FunctionTable;
 use crate::sources::objects::Buckets;
 use crate::stores::Stores;
-use crate::{policy, session};
+use crate::{policy, session, sources};
 
 /// A catalog with its data. Cloning is cheap and keeps the session; [`Lake::session`] makes a fresh
 /// one over the same caches.
@@ -149,6 +149,10 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) tables: Tables,
     pub(crate) snapshots: Snapshots,
+    /// Connections to PostgreSQL by store.
+    pub(crate) postgres: sources::postgres::Servers,
+    /// Answers of Google Sheets by store.
+    pub(crate) sheets: sources::sheet::Clients,
     pub(crate) wrap_store: Option<WrapStore>,
     pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
@@ -240,6 +244,8 @@ impl LakeBuilder {
             stores: self.stores,
             limits: self.limits,
             snapshots: Snapshots::default(),
+            postgres: sources::postgres::Servers::default(),
+            sheets: sources::sheet::Clients::default(),
             wrap_store: self.wrap_store,
             buckets: Buckets::default(),
             template,

@@ -263,7 +263,7 @@ pub(crate) fn template(limits: &Limits) -> Result<SessionState> {
         .with_runtime_env(runtime)
         .with_query_planner(Arc::new(Planner::new(query_planner())));
     #[cfg(feature = "postgres")]
-    let builder = builder.with_optimizer_rules(datafusion_federation::default_optimizer_rules());
+    let builder = builder.with_optimizer_rules(crate::sources::postgres::optimizer_rules());
     Ok(builder.build())
 }
 

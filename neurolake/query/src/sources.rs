@@ -20,6 +20,7 @@ pub(crate) mod parquet;
 pub(crate) mod postgres;
 pub(crate) mod sheet;
 pub(crate) mod view;
+pub(crate) mod whole;
 
 /// A declared table that can be asked for rows. Making one does no I/O; it lives as long as the
 /// lake and keeps whatever its kind caches: connections, listings, answers.

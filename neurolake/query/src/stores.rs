@@ -129,16 +129,33 @@ impl ObjectStoreSettings {
     }
 }
 
-/// How to reach a PostgreSQL server.
+/// How to reach a PostgreSQL server. The session is read-only for the server, too.
 #[derive(Debug, Clone)]
 pub struct PostgresSettings {
-    /// Connection parameters of libpq by its own names (`host`, `port`, `dbname`, `user`,
-    /// `sslmode`, `sslrootcert`), without secrets.
+    /// Connection parameters of libpq by its own names, without secrets: `host` (`localhost`),
+    /// `port` (`5432`), `dbname` (the user's name), `user` (must be given), `sslmode`,
+    /// `sslrootcert`, `application_name` (`neurolake`), `options`, `connect_timeout` in seconds.
+    ///
+    /// `sslmode` is `verify-full` where nothing is said: the connection is encrypted and the
+    /// server must prove that it is `host`, by a certificate that this machine or `sslrootcert` (a
+    /// PEM file) trusts. Weaker: `verify-ca`, `require`, `prefer`, `disable`.
     pub options: BTreeMap<String, String>,
-    /// Password, or a whole connection string, resolved by the program.
+    /// Password, or a whole connection string `postgresql://USER:PASSWORD@HOST:PORT/DATABASE`,
+    /// resolved by the program. `options` win over what the string says.
     pub password: Option<SecretString>,
-    /// Connections kept open at most.
+    /// Connections open at most. Too few, and queries wait for each other; too many, and the
+    /// server refuses its other users.
     pub pool_size: usize,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        Self {
+            options: BTreeMap::new(),
+            password: None,
+            pool_size: 10,
+        }
+    }
 }
 
 /// How to reach Google Sheets.

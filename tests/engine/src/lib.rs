@@ -1,1 +1,1 @@
-//! Journeys through the whole engine.
+//! Journeys through the whole engine, and its benchmark.

@@ -1,32 +1,427 @@
-//! Delta tables, lowered to plain Parquet scans.
+//! Delta tables, lowered to plain Parquet scans: what is planned is the engine's own
+//! `DataSourceExec` over the files that may hold matching rows, which any machine can run.
 
-use std::sync::Arc;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use datafusion::catalog::TableProvider;
-use neurolake_delta::At;
+use bytes::Bytes;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DFSchema;
+use datafusion::common::config::TableParquetOptions;
+use datafusion::datasource::TableType;
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::error::Result as DataFusionResult;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, Volatility};
+use datafusion::parquet::arrow::arrow_reader::ArrowReaderOptions;
+use datafusion::parquet::arrow::async_reader::AsyncFileReader;
+use datafusion::parquet::errors::ParquetError;
+use datafusion::parquet::file::metadata::ParquetMetaData;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use neurolake_delta::{At, Files, Snapshot};
+use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
+use crate::sources::objects::{self, Opened};
+use crate::sources::whole::Whole;
 use crate::sources::{Declared, Source};
 
 pub(crate) struct Delta {
     declared: Declared,
+    /// Kept, because snapshots are cached by bucket.
+    opened: OnceLock<Opened>,
 }
 
 impl Delta {
     pub(crate) fn new(declared: Declared) -> Self {
-        Self { declared }
+        Self {
+            declared,
+            opened: OnceLock::new(),
+        }
+    }
+
+    fn opened(&self, scope: &Scope) -> Result<&Opened> {
+        if let Some(opened) = self.opened.get() {
+            return Ok(opened);
+        }
+        let table = &self.declared.table;
+        let model::Source::Delta { uri } = &table.source else {
+            return Err(Error::new(Kind::Internal, "not a Delta table"));
+        };
+        let opened = objects::open(&scope.shared, table.store.as_deref(), uri)?;
+        let runtime = scope.shared.template.runtime_env();
+        runtime.register_object_store(opened.object_store_url.as_ref(), Arc::clone(&opened.store));
+        Ok(self.opened.get_or_init(|| opened))
+    }
+
+    fn explain(&self, error: neurolake_delta::Error) -> Error {
+        explain(&self.declared, error)
     }
 }
 
 #[async_trait]
 impl Source for Delta {
-    async fn provider(&self, _scope: &Scope, _at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
-        let name = format!("{}.{}", self.declared.database, self.declared.table.name);
-        Err(Error::new(
-            Kind::Internal,
-            format!("{name} can't be opened yet"),
-        ))
+    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
+        let opened = self.opened(scope)?;
+        let location = opened.location();
+        let snapshots = &scope.shared.snapshots;
+        let snapshot = match at {
+            Some(at) => snapshots.at(&location, at).await,
+            None => snapshots.latest(&location).await,
+        };
+        let snapshot = snapshot.map_err(|error| self.explain(error))?;
+        let special = snapshot.fallback_reason();
+        if let Some(reason) = special.map_err(|error| self.explain(error))? {
+            tracing::debug!(table = %location.url, reason, "read by deltalake's own scan");
+            let provider = snapshot.fallback_provider();
+            return provider.map_err(|error| self.explain(error));
+        }
+        Ok(Arc::new(DeltaTable::new(
+            self.declared.clone(),
+            opened.clone(),
+            snapshot,
+        )))
+    }
+}
+
+fn explain(declared: &Declared, error: neurolake_delta::Error) -> Error {
+    let kind = if error.is_question() {
+        Kind::NotFound
+    } else {
+        Kind::Broken
+    };
+    let name = format!("{}.{}", declared.database, declared.table.name);
+    let explained = Error::new(kind, format!("{name} can't be read: {error}"));
+    let explained = match error.hint() {
+        Some(hint) => explained.with_hint(hint),
+        None => explained,
+    };
+    match std::error::Error::source(&error) {
+        Some(_) => explained.with_source(error),
+        None => explained,
+    }
+}
+
+/// One version of a table.
+struct DeltaTable {
+    declared: Declared,
+    opened: Opened,
+    snapshot: Arc<Snapshot>,
+    /// The columns of the files, then the partition columns.
+    scanned: TableSchema,
+    /// Where each column of the table stands in `scanned`.
+    positions: Vec<usize>,
+}
+
+impl DeltaTable {
+    fn new(declared: Declared, opened: Opened, snapshot: Arc<Snapshot>) -> Self {
+        let table = snapshot.schema();
+        let partitions: Vec<FieldRef> = snapshot
+            .partition_columns()
+            .iter()
+            .filter_map(|name| {
+                table
+                    .fields()
+                    .find(name)
+                    .map(|(_, field)| Arc::clone(field))
+            })
+            .collect();
+        let scanned = TableSchema::builder(Arc::clone(snapshot.file_schema()))
+            .with_table_partition_cols(partitions)
+            .build();
+        let in_scan = scanned.table_schema();
+        let positions = table.fields().iter();
+        let positions = positions
+            .filter_map(|field| in_scan.fields().find(field.name()))
+            .map(|(position, _)| position)
+            .collect();
+        Self {
+            declared,
+            opened,
+            snapshot,
+            scanned,
+            positions,
+        }
+    }
+
+    /// Whether the values of the partition columns decide the filter.
+    fn is_decided_by_partition(&self, filter: &Expr) -> bool {
+        let names = self.snapshot.partition_columns();
+        let columns = filter.column_refs();
+        // Also a filter without columns, such as a lone null: the optimizer would lose it.
+        columns.iter().all(|column| names.contains(&column.name))
+            && !needs_more_than_columns(filter)
+    }
+
+    /// The files that may hold rows for these filters.
+    fn matching(
+        &self,
+        session: &dyn Session,
+        files: &Files,
+        filters: &[Expr],
+    ) -> DataFusionResult<Vec<usize>> {
+        let (by_partition, by_statistics): (Vec<_>, Vec<_>) = filters
+            .iter()
+            .cloned()
+            .partition(|filter| self.is_decided_by_partition(filter));
+        let mut keep = vec![true; files.len()];
+        if let Some(filter) = conjunction(by_partition) {
+            let values = files.partitions();
+            let schema = DFSchema::try_from(values.schema())?;
+            let filter = session.create_physical_expr(filter, &schema)?;
+            let matches = filter.evaluate(values)?.into_array(files.len())?;
+            let matches = truth(matches.as_boolean());
+            keep.iter_mut()
+                .zip(matches)
+                .for_each(|(keep, is)| *keep &= is);
+        }
+        if let Some(filter) = conjunction(by_statistics) {
+            let schema = self.snapshot.schema();
+            let df_schema = DFSchema::try_from(Arc::clone(schema))?;
+            let filter = session.create_physical_expr(filter, &df_schema)?;
+            let predicate = PruningPredicateBuilder::new()
+                .with_file_schema(Arc::clone(schema))
+                .build(filter);
+            // Whatever can't be judged by statistics is judged by reading.
+            if let Some(predicate) = predicate
+                && let Ok(matches) = predicate.prune(files)
+            {
+                keep.iter_mut()
+                    .zip(matches)
+                    .for_each(|(keep, is)| *keep &= is);
+            }
+        }
+        let kept = keep.iter().enumerate().filter(|(_, keep)| **keep);
+        Ok(kept.map(|(file, _)| file).collect())
+    }
+
+    fn partitioned_file(&self, files: &Files, file: usize) -> DataFusionResult<PartitionedFile> {
+        let mut partitioned = PartitionedFile::new_from_meta(files.object(file).clone())
+            .with_partition_values(files.partition_values(file)?);
+        // Not by `with_statistics`: it takes a null partition value for a value.
+        partitioned.statistics = Some(files.statistics(file));
+        Ok(partitioned)
+    }
+
+    fn source(&self, session: &dyn Session) -> ParquetSource {
+        let mut options = TableParquetOptions {
+            global: session.config_options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        // Spark's old timestamps: as nanoseconds they would end in 2262.
+        let coerce_int96 = &mut options.global.coerce_int96;
+        *coerce_int96 = coerce_int96.take().or_else(|| Some("us".into()));
+        let size_hint = options.global.metadata_size_hint;
+        let cache = session
+            .runtime_env()
+            .cache_manager
+            .get_file_metadata_cache();
+        let store = Arc::new(Whole(Arc::clone(&self.opened.store)));
+        let readers = Readers {
+            cached: CachedParquetFileReaderFactory::new(store, cache),
+            table: format!("{}.{}", self.declared.database, self.declared.table.name),
+            url: self.snapshot.url().to_owned(),
+        };
+        let source = ParquetSource::new(self.scanned.clone())
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        match size_hint {
+            Some(bytes) => source.with_metadata_size_hint(bytes),
+            None => source,
+        }
+    }
+}
+
+#[async_trait]
+impl TableProvider for DeltaTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.snapshot.schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> DataFusionResult<Vec<TableProviderFilterPushDown>> {
+        let support = |filter: &&Expr| match self.is_decided_by_partition(filter) {
+            true => TableProviderFilterPushDown::Exact,
+            false => TableProviderFilterPushDown::Inexact,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        session: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
+        let files = self.snapshot.files();
+        let files = files.map_err(|error| explain(&self.declared, error))?;
+        let mut kept = self.matching(session, &files, filters)?;
+        let is_exact = filters
+            .iter()
+            .all(|filter| self.is_decided_by_partition(filter));
+        if let Some(limit) = limit.filter(|_| is_exact) {
+            kept.truncate(enough(&files, &kept, limit));
+        }
+        let projection: Vec<usize> = match projection {
+            Some(columns) => columns
+                .iter()
+                .map(|column| self.positions[*column])
+                .collect(),
+            None => self.positions.clone(),
+        };
+        if kept.is_empty() {
+            let schema = self.scanned.table_schema().project(&projection)?;
+            return Ok(Arc::new(EmptyExec::new(Arc::new(schema))));
+        }
+        let group: FileGroup = kept
+            .iter()
+            .map(|file| self.partitioned_file(&files, *file))
+            .collect::<DataFusionResult<Vec<_>>>()?
+            .into();
+        let url = self.opened.object_store_url.clone();
+        let config = FileScanConfigBuilder::new(url, Arc::new(self.source(session)))
+            .with_file_groups(group.split_files(session.config().target_partitions()))
+            .with_statistics(files.merged_statistics(&kept)?)
+            .with_projection_indices(Some(projection))?
+            .with_limit(limit)
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+}
+
+/// How many of these files are surely enough for so many rows.
+fn enough(files: &Files, kept: &[usize], limit: usize) -> usize {
+    let mut rows = 0;
+    for (position, file) in kept.iter().enumerate() {
+        if rows >= limit as u64 {
+            return position;
+        }
+        let Some(more) = files.rows(*file) else {
+            return kept.len();
+        };
+        rows += more;
+    }
+    kept.len()
+}
+
+/// Whether it takes more than the values of its columns to know a filter's value, now and later.
+fn needs_more_than_columns(filter: &Expr) -> bool {
+    let needs_more = |expr: &Expr| {
+        Ok(match expr {
+            Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
+            Expr::Exists(_)
+            | Expr::InSubquery(_)
+            | Expr::ScalarSubquery(_)
+            | Expr::SetComparison(_)
+            | Expr::OuterReferenceColumn(..)
+            | Expr::ScalarVariable(..)
+            | Expr::Placeholder(_)
+            | Expr::AggregateFunction(_)
+            | Expr::WindowFunction(_)
+            | Expr::Unnest(_) => true,
+            _ => false,
+        })
+    };
+    use datafusion::common::tree_node::TreeNode;
+    // The closure never fails.
+    filter.exists(needs_more).unwrap_or(true)
+}
+
+/// Null is not true.
+fn truth(matches: &BooleanArray) -> Vec<bool> {
+    let is_true = |row| matches.is_valid(row) && matches.value(row);
+    (0..matches.len()).map(is_true).collect()
+}
+
+impl std::fmt::Debug for DeltaTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DeltaTable")
+            .field("snapshot", &self.snapshot)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Opens the files of a table, with errors that say which table a file belongs to.
+#[derive(Debug)]
+struct Readers {
+    cached: CachedParquetFileReaderFactory,
+    table: String,
+    url: String,
+}
+
+impl ParquetFileReaderFactory for Readers {
+    fn create_reader(
+        &self,
+        partition: usize,
+        file: PartitionedFile,
+        size_hint: Option<usize>,
+        metrics: &ExecutionPlanMetricsSet,
+    ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
+        let about = format!("the file {} of {} at {}", file.path(), self.table, self.url);
+        let inner = self
+            .cached
+            .create_reader(partition, file, size_hint, metrics)?;
+        Ok(Box::new(Reader {
+            inner,
+            about: about.into(),
+        }))
+    }
+}
+
+struct Reader {
+    inner: Box<dyn AsyncFileReader + Send>,
+    about: Arc<str>,
+}
+
+fn broken(about: &str, source: ParquetError) -> ParquetError {
+    let error = Error::new(Kind::Broken, format!("{about} can't be read: {source}"));
+    ParquetError::External(Box::new(error.with_source(source)))
+}
+
+impl AsyncFileReader for Reader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        let about = Arc::clone(&self.about);
+        let bytes = self.inner.get_bytes(range);
+        async move { bytes.await.map_err(|error| broken(&about, error)) }.boxed()
+    }
+
+    fn get_byte_ranges(
+        &mut self,
+        ranges: Vec<Range<u64>>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        let about = Arc::clone(&self.about);
+        let bytes = self.inner.get_byte_ranges(ranges);
+        async move { bytes.await.map_err(|error| broken(&about, error)) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, Result<Arc<ParquetMetaData>, ParquetError>> {
+        let about = Arc::clone(&self.about);
+        let metadata = self.inner.get_metadata(options);
+        async move { metadata.await.map_err(|error| broken(&about, error)) }.boxed()
     }
 }

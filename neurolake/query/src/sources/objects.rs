@@ -284,7 +284,6 @@ fn remote(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<d
 fn amazon(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<dyn ObjectStore>> {
     let bucket = url.host_str().unwrap_or_default();
     let mut builder = AmazonS3Builder::new()
-        .with_bucket_name(bucket)
         .with_client_options(client())
         .with_retry(retry());
     for (key, value) in all(settings, "aws_") {
@@ -295,7 +294,9 @@ fn amazon(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<d
             Err(_) => return Err(unknown_setting(name, &key.name, "an S3 store")),
         }
     }
+    // Last: the declaration names the bucket, whatever `AWS_BUCKET` says.
     let store = builder
+        .with_bucket_name(bucket)
         .build()
         .map_err(|error| cannot_open(name, url, settings, &error))?;
     Ok(Arc::new(store))

@@ -118,7 +118,10 @@ pub(crate) async fn text(lake: &Lake, sql: &str) -> String {
 
 pub(crate) async fn error(lake: &Lake, sql: &str) -> Error {
     match rows(lake, sql).await {
-        Ok(batches) => panic!("{}", pretty_format_batches(&batches).unwrap()),
+        Ok(batches) => panic!(
+            "{sql} answers\n{}",
+            pretty_format_batches(&batches).unwrap()
+        ),
         Err(error) => error,
     }
 }

@@ -9,7 +9,7 @@ use datafusion::scalar::ScalarValue;
 use neurolake_query::{Arguments, FunctionTable, Kind, Lake, Request, Result, datafusion};
 use serde_json::{Value as Json, json};
 
-use crate::support::{
+use crate::catalogs::{
     Recorder, argument, batches, builder, column, complaint, error, function, text, value, view,
 };
 

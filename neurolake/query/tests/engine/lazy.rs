@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use neurolake_query::{Kind, Lake};
 use serde_json::{Value as Json, json};
 
-use crate::support::{
+use crate::catalogs::{
     argument, builder, column, complaint, error, function, missing, table, text, value, view,
 };
 

@@ -1,5 +1,10 @@
 //! The engine over real files, servers and stores.
 
+mod catalogs;
+#[path = "../../../delta/tests/helper/counting.rs"]
+mod counting;
+mod delta;
+mod delta_tables;
 mod doctor;
 mod files;
 mod functions;
@@ -7,7 +12,10 @@ mod lazy;
 mod limits;
 mod parquet;
 mod policy;
+mod postgres;
+mod pruning;
 mod schema;
+mod sheets;
 mod stores;
 mod support;
 mod views;

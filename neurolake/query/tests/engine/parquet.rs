@@ -716,3 +716,28 @@ async fn required_columns_may_hold_nulls_in_files() {
         "1"
     );
 }
+
+/// Not timed: what a query of a folder with many files costs is the number of its requests.
+#[tokio::test]
+async fn a_known_folder_costs_a_point_query_one_file() {
+    let root = TempDir::new().unwrap();
+    for file in 0..300_i32 {
+        let rows: Vec<i32> = (file * 10..file * 10 + 10).collect();
+        let path = folder(&root).join(format!("{file:03}.parquet"));
+        write(&path, &batch(vec![("v", numbers(rows))]));
+    }
+    let (lake, counter) = lake_of(&root, "none", &json!({"columns": [column("v", "int32")]}));
+    assert_eq!(text(&lake, "select count(*) from db.t").await, "3000");
+    assert_eq!(counter.take().reads.len(), 300);
+    assert_eq!(
+        text(&lake, "select v from db.t where v = 1234").await,
+        "1234"
+    );
+    let asked = counter.take();
+    assert!(
+        asked.reads.iter().all(|path| path.ends_with("123.parquet")),
+        "{:?}",
+        asked.reads
+    );
+    assert!(asked.reads.len() <= 3, "{:?}", asked.reads);
+}

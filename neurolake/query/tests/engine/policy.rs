@@ -4,7 +4,7 @@ use std::path::Path;
 
 use neurolake_query::{Kind, Lake, Request};
 
-use crate::support::{builder, column, error, missing, text, value, view};
+use crate::catalogs::{builder, column, error, missing, text, value, view};
 
 fn lake() -> Lake {
     builder(vec![(

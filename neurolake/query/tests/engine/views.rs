@@ -3,7 +3,7 @@
 use neurolake_query::{Kind, Lake};
 use serde_json::{Value as Json, json};
 
-use crate::support::{
+use crate::catalogs::{
     Recorder, argument, builder, column, complaint, error, function, missing, text, value, view,
 };
 

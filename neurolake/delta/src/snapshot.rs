@@ -1,0 +1,285 @@
+//! One version of a table.
+
+use std::sync::{Arc, OnceLock};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use chrono::{DateTime, Utc};
+use datafusion::catalog::TableProvider;
+use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
+use deltalake::{DeltaTable, DeltaTableError};
+use object_store::path::Path;
+
+use crate::error::{Error, Result};
+use crate::fallback::Fallback;
+use crate::files::{self, Files};
+use crate::history::{self, CommitFile};
+use crate::location::Location;
+
+/// What a reader may see in a protocol and still read the files as they are.
+const PLAIN_FEATURES: &[&str] = &[
+    // Only ways to write a log.
+    "v2Checkpoint",
+    "vacuumProtocolCheck",
+    "inCommitTimestamp",
+    // A type; and old files that are cast to it.
+    "timestampNtz",
+    "typeWidening",
+    "typeWidening-preview",
+    // These two are looked at more closely.
+    "columnMapping",
+    "deletionVectors",
+];
+
+/// One version of a table. Nothing in it changes; keep it as long as a statement runs.
+pub struct Snapshot {
+    url: String,
+    folder: Path,
+    table: DeltaTable,
+    version: u64,
+    time: Option<DateTime<Utc>>,
+    schema: SchemaRef,
+    file_schema: SchemaRef,
+    commit: Option<CommitFile>,
+    adds: OnceLock<Result<Adds>>,
+    files: OnceLock<Result<Arc<Files>>>,
+}
+
+/// deltalake's table of files, and why the files can't be read as they are.
+struct Adds {
+    batch: RecordBatch,
+    special: Option<String>,
+}
+
+impl Snapshot {
+    /// Opens the newest version, or the given one.
+    pub(crate) async fn open(
+        location: &Location,
+        private: &Location,
+        version: Option<u64>,
+    ) -> Result<Self> {
+        let mut table = DeltaTable::new(private.log_store());
+        let loaded = match version {
+            Some(version) => table.load_version(version).await,
+            None => table.load().await,
+        };
+        loaded.map_err(|source| log_error(location, source))?;
+        Self::of(location, table).await
+    }
+
+    /// The version after this one that is the newest, put together from the commits between.
+    pub(crate) async fn update(&self, location: &Location) -> Result<Self> {
+        let mut table = self.table.clone();
+        table
+            .update_incremental(None)
+            .await
+            .map_err(|source| log_error(location, source))?;
+        Self::of(location, table).await
+    }
+
+    async fn of(location: &Location, table: DeltaTable) -> Result<Self> {
+        let broken = |source| log_error(location, source);
+        let state = table.snapshot().map_err(broken)?;
+        let schema: Schema = state
+            .schema()
+            .as_ref()
+            .try_into_arrow()
+            .map_err(|source| broken(DeltaTableError::Arrow { source }))?;
+        let schema = Arc::new(schema);
+        let (_, file_schema) = files::split(&schema, state.metadata().partition_columns())
+            .map_err(|source| broken(DeltaTableError::Arrow { source }))?;
+        let version = state.version();
+        let commit = history::commit_file(location, version).await?;
+        Ok(Self {
+            url: location.url.to_string(),
+            folder: location.path(),
+            version,
+            time: commit.as_ref().map(|commit| commit.time),
+            schema,
+            file_schema,
+            commit,
+            table,
+            adds: OnceLock::new(),
+            files: OnceLock::new(),
+        })
+    }
+
+    /// Address of the table's folder.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The number of the commit, counted from 0.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// When it was committed. `None` if that commit is no longer there.
+    pub fn time(&self) -> Option<DateTime<Utc>> {
+        self.time
+    }
+
+    /// The stored schema: columns of files and partition columns, in the order of the table.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The stored schema without partition columns.
+    pub fn file_schema(&self) -> &SchemaRef {
+        &self.file_schema
+    }
+
+    /// Names of the partition columns, in the order of partitioning.
+    pub fn partition_columns(&self) -> &[String] {
+        self.metadata(|metadata| metadata.partition_columns().as_ref())
+            .unwrap_or_default()
+    }
+
+    /// What stays the same from version to version, and differs in a table made anew.
+    pub fn table_id(&self) -> &str {
+        self.metadata(|metadata| metadata.id()).unwrap_or_default()
+    }
+
+    fn metadata<'a, T>(
+        &'a self,
+        read: impl FnOnce(&'a deltalake::kernel::Metadata) -> T,
+    ) -> Option<T> {
+        self.table
+            .snapshot()
+            .ok()
+            .map(|state| read(state.metadata()))
+    }
+
+    pub(crate) fn commit(&self) -> Option<&CommitFile> {
+        self.commit.as_ref()
+    }
+
+    /// The live files with what is known about them. Made when first asked for.
+    ///
+    /// # Errors
+    /// The log contradicts itself.
+    pub fn files(&self) -> Result<Arc<Files>> {
+        let files = self.files.get_or_init(|| {
+            let adds = self.adds()?;
+            Files::new(
+                &self.folder,
+                &self.schema,
+                self.partition_columns(),
+                &adds.batch,
+            )
+            .map(Arc::new)
+            .map_err(|source| Error::Files {
+                url: self.url.clone(),
+                source: Arc::new(source),
+            })
+        });
+        files.clone()
+    }
+
+    /// Whether [`Snapshot::files`] was asked for.
+    pub(crate) fn has_files(&self) -> bool {
+        self.files.get().is_some()
+    }
+
+    /// Why the files alone are not the table; read it with [`Snapshot::fallback_provider`] then.
+    ///
+    /// # Errors
+    /// As [`Snapshot::files`].
+    pub fn fallback_reason(&self) -> Result<Option<String>> {
+        match self.special_protocol() {
+            Some(reason) => Ok(Some(reason)),
+            None => Ok(self.adds()?.special.clone()),
+        }
+    }
+
+    /// deltalake's own scan. Its plan can't be sent to other machines.
+    ///
+    /// # Errors
+    /// The table uses something that deltalake can't read either.
+    pub fn fallback_provider(&self) -> Result<Arc<dyn TableProvider>> {
+        let provider = Fallback::new(&self.table).map_err(|source| Error::Unsupported {
+            url: self.url.clone(),
+            reason: self
+                .special_protocol()
+                .unwrap_or_else(|| "something unknown".into()),
+            source: Arc::new(source),
+        })?;
+        Ok(Arc::new(provider))
+    }
+
+    fn special_protocol(&self) -> Option<String> {
+        let state = self.table.snapshot().ok()?;
+        let protocol = state.protocol();
+        let unknown = |feature: &&str| !PLAIN_FEATURES.contains(feature);
+        let features = protocol.reader_features().unwrap_or_default();
+        if let Some(feature) = features.iter().map(AsRef::as_ref).find(unknown) {
+            return Some(format!("the table feature `{feature}`"));
+        }
+        if protocol.min_reader_version() > 3 {
+            return Some(format!(
+                "version {} of the protocol",
+                protocol.min_reader_version()
+            ));
+        }
+        let mapping = state
+            .metadata()
+            .configuration()
+            .get("delta.columnMapping.mode");
+        if let Some(mode) = mapping.filter(|mode| *mode != "none") {
+            return Some(format!("column mapping by {mode}"));
+        }
+        let binary = |name: &&String| {
+            let field = self
+                .schema
+                .field_with_name(name)
+                .map(|field| field.data_type());
+            matches!(field, Ok(DataType::Binary))
+        };
+        let binary = self.partition_columns().iter().find(binary)?;
+        Some(format!("the binary partition column `{binary}`"))
+    }
+
+    fn adds(&self) -> Result<&Adds> {
+        let adds = self.adds.get_or_init(|| {
+            let state = self.table.snapshot();
+            let batch = state.and_then(|state| state.add_actions_table(false));
+            let batch = batch.map_err(|source| Error::Log {
+                url: self.url.clone(),
+                source: Arc::new(source),
+            })?;
+            let special = if files::has_deletion_vectors(&batch) {
+                Some("deletion vectors".to_owned())
+            } else if files::has_foreign_files(&batch) {
+                Some("files outside of its folder".to_owned())
+            } else {
+                None
+            };
+            Ok(Adds { batch, special })
+        });
+        adds.as_ref().map_err(Clone::clone)
+    }
+}
+
+pub(crate) fn log_error(location: &Location, source: DeltaTableError) -> Error {
+    let url = location.url.to_string();
+    match source {
+        DeltaTableError::NotATable(_) => Error::NotATable { url },
+        DeltaTableError::ObjectStore { source } => Error::Store {
+            url,
+            source: Arc::new(source),
+        },
+        source => Error::Log {
+            url,
+            source: Arc::new(source),
+        },
+    }
+}
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("url", &self.url)
+            .field("version", &self.version)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+#!/usr/bin/env python3
+"""The Rust code of each table's page as a module of `tests/engine`, which compiles and runs it.
+
+`write` makes the module, `check` says whether it is what the pages offer. Needs `catalog-gen`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+MODULE = REPOSITORY / "tests/engine/tests/engine/snippets.rs"
+REPAIR = f"{MODULE.relative_to(REPOSITORY)} is out of date\nhint: run `tests/journeys/rust_snippets.py write`"
+
+HEAD = """\
+//! The Rust code of each table's page, as it is copied.
+//! Made by `tests/journeys/rust_snippets.py write`.
+
+use futures::future::BoxFuture;
+use neurolake::{DataFrame, Lake, Result};
+
+/// Calls the code of one page.
+type Snippet = for<'a> fn(&'a Lake) -> BoxFuture<'a, Result<DataFrame>>;
+
+/// Tables whose code fails or finds nothing, each with the reason.
+pub(crate) async fn failures(lake: &Lake) -> Vec<String> {
+    let mut failures = Vec::new();
+    for (table, snippet) in SNIPPETS {
+        match count(snippet, lake).await {
+            Ok(0) => failures.push(format!("{table}: no rows")),
+            Ok(_) => {}
+            Err(error) => failures.push(format!("{table}: {error}")),
+        }
+    }
+    failures
+}
+
+/// Rows with all their columns.
+async fn count(snippet: Snippet, lake: &Lake) -> Result<usize> {
+    let batches = snippet(lake).await?.collect().await?;
+    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+}
+"""
+# The code begins in a column of its own, so that it stays as it is copied.
+ENTRY = """
+// {table}
+#[rustfmt::skip]
+mod {module} {{
+{code}
+
+    pub(super) fn run(lake: &Lake) -> futures::future::BoxFuture<'_, Result<DataFrame>> {{ Box::pin(rows(lake)) }}
+}}
+"""
+FOUND = re.compile(r"^// (\S+)\n#\[rustfmt::skip\]\nmod \w+ \{\n(.*?)\n\n    pub\(super\) fn run", re.M | re.S)
+
+
+def module(codes: dict[str, str]) -> str:
+    names = {table: table.replace(".", "_") for table in codes}
+    assert len(set(names.values())) == len(names), "two tables have one name as a module"
+    table = "".join(f'    ("{table}", {names[table]}::run),\n' for table in codes)
+    text = HEAD + f"\n/// Each table with a page.\n#[rustfmt::skip]\nconst SNIPPETS: [(&str, Snippet); {len(codes)}] = [\n{table}];\n"
+    return text + "".join(ENTRY.format(table=name, module=names[name], code=code) for name, code in codes.items())
+
+
+def embedded() -> dict[str, str]:
+    """What the module holds."""
+    return dict(FOUND.findall(MODULE.read_text())) if MODULE.exists() else {}
+
+
+def offered() -> dict[str, str]:
+    """What the pages of the demo lake offer."""
+    target = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
+    command = Path(os.environ.get("CATALOG_GEN") or target / "debug/catalog-gen")
+    if not command.exists():
+        sys.exit(f"error: {command} is missing\nhint: run `cargo build --package catalog-gen`")
+    with tempfile.TemporaryDirectory() as folder:
+        site = Path(folder, "site")
+        subprocess.run([command, "build", "--quiet", "--out", site], cwd=REPOSITORY, check=True)
+        catalog = json.loads((site / "catalog.json").read_text())
+        names = sorted(f"{d['name']}.{t['name']}" for d in catalog["databases"] for t in d["tables"] if not t.get("hidden"))
+        pages = {name: (site / f"{name.replace('.', '/')}.md").read_text() for name in names}
+    found = {name: re.search(r"^## Rust\n\n```rust\n(.*?)\n```$", page, re.M | re.S) for name, page in pages.items()}
+    return {name: match[1] for name, match in found.items() if match}
+
+
+def main(action: str) -> int:
+    text = module(offered())
+    if action == "write":
+        MODULE.parent.mkdir(parents=True, exist_ok=True)
+        MODULE.write_text(text)
+    elif action != "check":
+        print(f"error: unknown action `{action}`, expected `write` or `check`", file=sys.stderr)
+        return 2
+    elif not MODULE.exists() or MODULE.read_text() != text:
+        print(f"error: {REPAIR}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "check"))

@@ -1,0 +1,124 @@
+"""Every snippet of every table: copied by a click, run as a reader runs it, and rows come back."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import notebooks
+import processes
+import pytest
+
+KINDS_WITH_FILES = {"delta", "parquet"}
+OF_ALL = ["Python", "HTTP", "Rust"]
+OF_FILES = ["Polars", "DuckDB", "Spark"]
+ORDER = ["Python", "Polars", "DuckDB", "HTTP", "psql", "Rust", "R", "Spark"]
+# Words that handle a credential. `provider credential_chain` asks for what the reader has.
+CREDENTIAL = re.compile(r"(?i)password|passwd|secret_|access_key|api_?key|token|://[^/\s]*@")
+
+Results = dict[str, dict[str, object]]
+
+
+def of(copied: dict[str, dict[str, str]], client: str) -> dict[str, str]:
+    codes = {table: codes[client] for table, codes in copied.items() if client in codes}
+    assert codes, f"no page has code for {client}"
+    return codes
+
+
+def all_have_rows(results: Results, codes: dict[str, str]) -> None:
+    assert results.keys() == codes.keys()
+    failures = []
+    for table, result in results.items():
+        if result.get("rows"):
+            continue
+        failures.append(f"--- {table}: {result.get('error', 'no rows')}\n{codes[table]}")
+    if failures:
+        pytest.fail(f"{len(failures)} of {len(codes)} snippets fail\n" + "\n".join(failures), pytrace=False)
+
+
+def test_every_page_offers_what_can_be_run_and_nothing_else(platform, copied):
+    # A door that the platform lacks has no client; one that it gets must be run here.
+    assert "postgres" not in platform.catalog["endpoints"], "run psql and R here, too"
+    assert copied.keys() == platform.tables().keys()
+    for table, codes in copied.items():
+        kind = platform.tables()[table]["source"]["kind"]
+        expected = OF_ALL + (OF_FILES if kind in KINDS_WITH_FILES else [])
+        assert list(codes) == sorted(expected, key=ORDER.index), table
+
+
+def test_no_snippet_handles_credentials(copied):
+    found = {
+        f"{table}, {client}": word[0]
+        for table, codes in copied.items()
+        for client, code in codes.items()
+        if (word := CREDENTIAL.search(code))
+    }
+    assert found == {}
+
+
+def test_python_in_a_notebook(copied, platform, user):
+    codes = of(copied, "Python")
+    all_have_rows(notebooks.run(codes, user), codes)
+
+
+def test_http_in_a_shell(copied, platform, folder):
+    codes = of(copied, "HTTP")
+    environment = processes.bare_environment(folder / "shell", no_proxy="127.0.0.1")
+
+    def run(code: str) -> dict[str, object]:
+        done = subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            answer = None
+        if done.returncode or not isinstance(answer, list):
+            return {"error": f"exit {done.returncode}: {done.stdout[:500]}{done.stderr[:500]}"}
+        return {"rows": len(answer)}
+
+    with ThreadPoolExecutor(4) as shells:
+        all_have_rows(dict(zip(codes, shells.map(run, codes.values()), strict=True)), codes)
+
+
+def in_cells(client: str, codes: dict[str, str], home: Path, variables: dict[str, str]) -> Results:
+    """Runs them with the packages that a user of these clients has."""
+    python = Path(os.environ["JOURNEYS_CLIENTS"], "bin/python")
+    done = subprocess.run(
+        [python, Path(__file__).with_name("cells.py"), client],
+        env=processes.bare_environment(home, **variables),
+        cwd=home,
+        input=json.dumps(codes),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("client", ["Polars", "DuckDB"])
+def test_files_are_read_directly(client, copied, object_store, folder):
+    codes = of(copied, client)
+    all_have_rows(in_cells(client.lower(), codes, folder / client, object_store), codes)
+
+
+def test_spark_reads_the_files(copied, object_store, folder):
+    """Sail speaks Spark's protocol, so the code is run by PySpark as it is."""
+    codes = of(copied, "Spark")
+    port = processes.free_port()
+    command = [str(Path(os.environ["JOURNEYS_CLIENTS"], "bin/sail")), "spark", "server", "--ip", "127.0.0.1", "--port", str(port)]
+    environment = processes.bare_environment(folder / "sail", **object_store)
+    with processes.running(command, folder / "sail.log", environment, lambda: processes.accepts(port)):
+        results = in_cells("spark", codes, folder / "spark", {"SPARK_REMOTE": f"sc://127.0.0.1:{port}"})
+    all_have_rows(results, codes)
+
+
+def test_rust_is_compiled_elsewhere_as_it_is_copied(copied):
+    """`tests/engine` runs a function for each table; here it is proven to be what is copied."""
+    import rust_snippets
+
+    codes = of(copied, "Rust")
+    assert rust_snippets.embedded() == codes, rust_snippets.REPAIR

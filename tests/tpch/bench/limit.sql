@@ -1,0 +1,1 @@
+select * from {database}.lineitem limit 100

@@ -1,0 +1,1 @@
+select * from {database}.orders where o_orderkey = 3000001

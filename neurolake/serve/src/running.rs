@@ -73,9 +73,9 @@ impl Running {
     /// Waits for the first bytes, so that a query that fails at once has a status of its own.
     pub(crate) async fn body(mut self) -> Result<Body> {
         let first = match self.next().await {
-            Some(Ok(bytes)) => Some(bytes),
-            Some(Err(error)) => return Err(error),
-            None => None,
+            Some(first) => first?,
+            // An answer of no rows may have no bytes.
+            None => return Ok(Body::empty()),
         };
         let rest = futures::stream::unfold(Some(self), |running| async move {
             let mut running = running?;
@@ -84,7 +84,7 @@ impl Running {
             let running = next.is_ok().then_some(running);
             Some((next, running))
         });
-        let first = futures::stream::iter(first.map(Ok));
+        let first = futures::stream::iter([Ok(first)]);
         // Compression asks again after the end.
         Ok(Body::from_stream(first.chain(rest).fuse()))
     }

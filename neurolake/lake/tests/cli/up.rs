@@ -84,8 +84,11 @@ fn it_serves_everything_and_leaves_nothing_behind() {
         home.starts_with("HTTP/1.1 200") && home.contains("<html"),
         "{home}"
     );
-    let page = get(&up.address, "/lab/animals.html");
-    assert!(page.contains(&up.address), "snippets name the real address");
+    let page = get(&up.address, "/lab/animals.md");
+    assert!(
+        page.contains(&up.address),
+        "snippets name the real address: {page}"
+    );
     assert!(get(&up.address, "/catalog.json").contains(&up.address));
     assert!(get(&up.address, "/nowhere").starts_with("HTTP/1.1 404"));
     let sql = "select count(*) as n from lab.numbers";

@@ -134,6 +134,7 @@ impl<'a> Place<'a> {
                         path.display()
                     ))
                     .caused_by(error)
+                    .hint("write the file, or correct its path; it starts at the folder of the settings")
                 })?;
                 Ok(text.trim_end_matches(['\n', '\r']).to_owned())
             }

@@ -118,6 +118,7 @@ def test_the_newest_program_is_taken(workspace):
     release.parent.mkdir()
     shutil.copy(debug, release)
     os.utime(release, (time.time() + 10, time.time() + 10))
-    assert binary(workspace / "src") == (debug, workspace)
+    assert binary(workspace / "src") == (release, workspace)
     assert binary(workspace / "src", "lab") == (release, workspace)
+    assert binary(workspace / "src", "other") == (debug, workspace)
     assert binary(workspace.parent) is None

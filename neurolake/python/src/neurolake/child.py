@@ -52,8 +52,9 @@ def _address(file: Path) -> str | None:
 def binary(start: Path, catalog: str | None = None) -> tuple[Path, Path] | None:
     """The program and its workspace.
 
-    `NEUROLAKE_BINARY` names it. Otherwise it is the newest of `neurolake`, `neurolake-CATALOG` and
-    `CATALOG` in `debug` and `release` of the target folder of the Cargo workspace around `start`.
+    `NEUROLAKE_BINARY` names it. Otherwise it lies in `debug` or `release` of the target folder of
+    the Cargo workspace around `start`: the newest of `neurolake-CATALOG` and `CATALOG` (any
+    `neurolake-...` while the catalog isn't known), else `neurolake`.
     """
     named = os.environ.get("NEUROLAKE_BINARY")
     workspace = next((folder for folder in _workspaces(start)), None)
@@ -65,17 +66,20 @@ def binary(start: Path, catalog: str | None = None) -> tuple[Path, Path] | None:
     if workspace is None:
         return None
     target = Path(os.environ.get("CARGO_TARGET_DIR", "target"))
-    names = ["neurolake"]
-    if catalog:
-        names += [f"neurolake-{catalog}", catalog]
     suffix = ".exe" if os.name == "nt" else ""
-    found = [
-        path
-        for profile in ("release", "debug")
-        for name in names
-        if (path := workspace / target / profile / (name + suffix)).is_file() and os.access(path, os.X_OK)
-    ]
-    return (max(found, key=lambda path: path.stat().st_mtime), workspace) if found else None
+    own = [f"neurolake-{catalog}", catalog] if catalog else ["neurolake-*"]
+    # `neurolake` alone may be the program that declares no tables.
+    for names in (own, ["neurolake"]):
+        found = [
+            path
+            for profile in ("release", "debug")
+            for name in names
+            for path in (workspace / target / profile).glob(name + suffix)
+            if path.suffix == suffix and path.is_file() and os.access(path, os.X_OK)
+        ]
+        if found:
+            return max(found, key=lambda path: path.stat().st_mtime), workspace
+    return None
 
 
 def _workspaces(start: Path) -> Iterator[Path]:

@@ -1,5 +1,6 @@
 //! One version of a table.
 
+use std::any::Any;
 use std::sync::{Arc, OnceLock};
 
 use arrow::array::RecordBatch;
@@ -35,7 +36,7 @@ const PLAIN_FEATURES: &[&str] = &[
 pub struct Snapshot {
     url: String,
     folder: Path,
-    table: DeltaTable,
+    table: Erased,
     version: u64,
     time: Option<DateTime<Utc>>,
     schema: SchemaRef,
@@ -43,6 +44,23 @@ pub struct Snapshot {
     commit: Option<CommitFile>,
     adds: OnceLock<Result<Adds>>,
     files: OnceLock<Result<Arc<Files>>>,
+}
+
+/// deltalake's table behind a pointer that hides its type. Whether a future can be sent is decided
+/// for each async function anew, and deltalake's state has so many types that every function which
+/// touches a lake would take seconds to compile.
+#[derive(Clone)]
+pub(crate) struct Erased(Arc<dyn Any + Send + Sync>);
+
+impl Erased {
+    pub(crate) fn new(table: DeltaTable) -> Self {
+        Self(Arc::new(table))
+    }
+
+    pub(crate) fn get(&self) -> &DeltaTable {
+        let table = self.0.downcast_ref();
+        table.expect("nothing else is ever put in")
+    }
 }
 
 /// deltalake's table of files, and why the files can't be read as they are.
@@ -69,7 +87,7 @@ impl Snapshot {
 
     /// The version after this one that is the newest, put together from the commits between.
     pub(crate) async fn update(&self, location: &Location) -> Result<Self> {
-        let mut table = self.table.clone();
+        let mut table = self.table.get().clone();
         table
             .update_incremental(None)
             .await
@@ -98,7 +116,7 @@ impl Snapshot {
             schema,
             file_schema,
             commit,
-            table,
+            table: Erased::new(table),
             adds: OnceLock::new(),
             files: OnceLock::new(),
         })
@@ -145,6 +163,7 @@ impl Snapshot {
         read: impl FnOnce(&'a deltalake::kernel::Metadata) -> T,
     ) -> Option<T> {
         self.table
+            .get()
             .snapshot()
             .ok()
             .map(|state| read(state.metadata()))
@@ -197,7 +216,7 @@ impl Snapshot {
     /// # Errors
     /// The table uses something that deltalake can't read either.
     pub fn fallback_provider(&self) -> Result<Arc<dyn TableProvider>> {
-        let provider = Fallback::new(&self.table).map_err(|source| Error::Unsupported {
+        let provider = Fallback::new(self.table.get()).map_err(|source| Error::Unsupported {
             url: self.url.clone(),
             reason: self
                 .special_protocol()
@@ -208,7 +227,7 @@ impl Snapshot {
     }
 
     fn special_protocol(&self) -> Option<String> {
-        let state = self.table.snapshot().ok()?;
+        let state = self.table.get().snapshot().ok()?;
         let protocol = state.protocol();
         let unknown = |feature: &&str| !PLAIN_FEATURES.contains(feature);
         let features = protocol.reader_features().unwrap_or_default();
@@ -241,7 +260,7 @@ impl Snapshot {
 
     fn adds(&self) -> Result<&Adds> {
         let adds = self.adds.get_or_init(|| {
-            let state = self.table.snapshot();
+            let state = self.table.get().snapshot();
             let batch = state.and_then(|state| state.add_actions_table(false));
             let batch = batch.map_err(|source| Error::Log {
                 url: self.url.clone(),

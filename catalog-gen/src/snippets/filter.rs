@@ -79,7 +79,7 @@ pub(super) fn filters(table: &Table) -> Vec<Filter> {
     };
     let is_function = matches!(table.source, Source::Function { .. });
     for (name, value) in &table.example {
-        let data_type = table.filter_type(name);
+        let data_type = filter_type(table, name);
         // For a function, `None` means that the argument isn't given.
         let given = !(is_function && *value == Value::Null);
         if let Some(condition) = Condition::new(value, data_type).filter(|_| given) {
@@ -96,10 +96,11 @@ pub(super) fn filters(table: &Table) -> Vec<Filter> {
         for argument in arguments {
             let known = filters.iter().any(|filter| filter.name == argument.name);
             if argument.required && !known {
+                let data_type = filter_type(table, &argument.name);
                 filters.push(Filter {
                     name: argument.name.clone(),
-                    data_type: Some(argument.data_type.clone()),
-                    condition: Condition::Equals(placeholder(&argument.data_type)),
+                    condition: Condition::Equals(data_type.map_or(Value::Null, placeholder)),
+                    data_type: data_type.cloned(),
                     placeholder: true,
                     in_path: false,
                 });
@@ -107,6 +108,19 @@ pub(super) fn filters(table: &Table) -> Vec<Filter> {
         }
     }
     filters
+}
+
+/// Type of the values that a filter compares with. An argument that takes several values is not
+/// compared with a list: `tasks in ('a', 'b')` gives them.
+fn filter_type<'t>(table: &'t Table, name: &str) -> Option<&'t Type> {
+    match table.filter_type(name)? {
+        Type::List { item, .. } if is_only_argument(table, name) => Some(item),
+        data_type => Some(data_type),
+    }
+}
+
+fn is_only_argument(table: &Table, name: &str) -> bool {
+    matches!(table.source, Source::Function { .. }) && table.column(name).is_none()
 }
 
 /// A value that a client accepts for the type, to be replaced by the reader.

@@ -1033,12 +1033,12 @@ fn a_list_for_an_argument_means_any_of_it() {
         ),
         (
             Some(values(&["a"])),
-            "where tasks = 'a'\n",
+            "where tasks in ('a')\n",
             r#"vec!["a".into()]"#,
         ),
         (
             None,
-            "where tasks = '...' /* your value */\n",
+            "where tasks in ('...') /* your value */\n",
             r#"vec!["...".into()] /* tasks */"#,
         ),
     ] {

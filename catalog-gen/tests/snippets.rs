@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::{env, fs};
 
 use catalog_gen::snippets::{Snippet, SnippetError, Snippets};
-use neurolake_model::{Catalog, Partition, Partitioning, Source, Type, Value};
+use neurolake_model::{Argument, Catalog, Partition, Partitioning, Source, Type, Value};
 use serde_json::{Value as Json, json};
 use sqlparser::ast::{
     BinaryOperator, DataType, Expr, SetExpr, Statement, TimezoneInfo, UnaryOperator,
@@ -999,6 +999,66 @@ fn other_shapes_of_tables() {
             .iter()
             .all(|snippet| snippet.id != "polars")
     );
+}
+
+/// What an argument takes several of is given one by one: the platform compares no lists.
+#[test]
+fn a_list_for_an_argument_means_any_of_it() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let values = |items: &[&str]| {
+        Value::List(
+            items
+                .iter()
+                .map(|item| Value::String((*item).into()))
+                .collect(),
+        )
+    };
+    let mut catalog = catalog_of("c", Some(Type::Int32), Value::Int(7));
+    let table = &mut catalog.databases[0].tables[0];
+    table.source = Source::Function {
+        arguments: vec![Argument {
+            name: "tasks".into(),
+            data_type: Type::List {
+                item: Box::new(Type::String),
+                nullable: false,
+            },
+            required: true,
+        }],
+    };
+    for (example, sql, rust) in [
+        (
+            Some(values(&["a", "b"])),
+            "where tasks in ('a', 'b')\n",
+            r#"vec!["a".into(), "b".into()]"#,
+        ),
+        (
+            Some(values(&["a"])),
+            "where tasks in ('a')\n",
+            r#"vec!["a".into()]"#,
+        ),
+        (
+            None,
+            "where tasks in ('...') /* your value */\n",
+            r#"vec!["...".into()] /* tasks */"#,
+        ),
+    ] {
+        let table = &mut catalog.databases[0].tables[0];
+        table.example = example
+            .map(|value| ("tasks".into(), value))
+            .into_iter()
+            .collect();
+        let rendered = render(&snippets, &catalog);
+        assert!(
+            code(&rendered, "http").contains(sql),
+            "{}",
+            code(&rendered, "http")
+        );
+        assert!(
+            code(&rendered, "rust").contains(rust),
+            "{}",
+            code(&rendered, "rust")
+        );
+    }
 }
 
 /// Time for 10,000 tables: `cargo test --release -p catalog-gen --test snippets -- --ignored --nocapture`.

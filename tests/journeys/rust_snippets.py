@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
+import urllib.request
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -74,19 +74,31 @@ def embedded() -> dict[str, str]:
 
 
 def offered() -> dict[str, str]:
-    """What the pages of the demo lake offer."""
+    """What the pages of the demo lake offer, with the tables of all its features: `tests/engine` has
+    them on. The preview writes nothing."""
     target = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
     command = Path(os.environ.get("CATALOG_GEN") or target / "debug/catalog-gen")
     if not command.exists():
         sys.exit(f"error: {command} is missing\nhint: run `cargo build --package catalog-gen`")
-    with tempfile.TemporaryDirectory() as folder:
-        site = Path(folder, "site")
-        subprocess.run([command, "build", "--quiet", "--out", site], cwd=REPOSITORY, check=True)
-        catalog = json.loads((site / "catalog.json").read_text())
+    preview = subprocess.Popen(
+        [command, "serve", "--quiet", "--all-features", "--port", "0"], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        site = preview.stdout.readline().strip().rstrip("/")
+        catalog = json.loads(get(f"{site}/catalog.json"))
         names = sorted(f"{d['name']}.{t['name']}" for d in catalog["databases"] for t in d["tables"] if not t.get("hidden"))
-        pages = {name: (site / f"{name.replace('.', '/')}.md").read_text() for name in names}
+        pages = {name: get(f"{site}/{name.replace('.', '/')}.md") for name in names}
+    finally:
+        preview.kill()
+        preview.wait()
     found = {name: re.search(r"^## Rust\n\n```rust\n(.*?)\n```$", page, re.M | re.S) for name, page in pages.items()}
     return {name: match[1] for name, match in found.items() if match}
+
+
+def get(address: str) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(address, timeout=30) as response:
+        return response.read().decode()
 
 
 def main(action: str) -> int:

@@ -19,6 +19,9 @@ OF_FILES = ["Polars", "DuckDB", "Spark"]
 ORDER = ["Python", "Polars", "DuckDB", "HTTP", "psql", "Rust", "R", "Spark"]
 # Words that handle a credential. `provider credential_chain` asks for what the reader has.
 CREDENTIAL = re.compile(r"(?i)password|passwd|secret_|access_key|api_?key|token|://[^/\s]*@")
+# Sail 0.7.2 panics over a required list in a required struct ("unmasked nulls"), but only behind a
+# Delta log: the same code over the table's files runs.
+SAIL_PANICS = ["training.decoders"]
 
 Results = dict[str, dict[str, object]]
 
@@ -112,8 +115,13 @@ def test_spark_reads_the_files(copied, object_store, folder):
     command = [str(Path(os.environ["JOURNEYS_CLIENTS"], "bin/sail")), "spark", "server", "--ip", "127.0.0.1", "--port", str(port)]
     environment = processes.bare_environment(folder / "sail", **object_store)
     with processes.running(command, folder / "sail.log", environment, lambda: processes.accepts(port)):
-        results = in_cells("spark", codes, folder / "spark", {"SPARK_REMOTE": f"sc://127.0.0.1:{port}"})
-    all_have_rows(results, codes)
+        variables = {"SPARK_REMOTE": f"sc://127.0.0.1:{port}"}
+        results = in_cells("spark", codes, folder / "spark", variables)
+        instead = {table: codes[table].replace('format("delta")', 'format("parquet")') for table in SAIL_PANICS}
+        as_parquet = in_cells("spark", instead, folder / "spark", variables)
+    for table in SAIL_PANICS:
+        assert "error" in results[table], f"Sail reads {table} now: take it off the list"
+    all_have_rows(results | as_parquet, codes)
 
 
 def test_rust_is_compiled_elsewhere_as_it_is_copied(copied):
@@ -121,4 +129,6 @@ def test_rust_is_compiled_elsewhere_as_it_is_copied(copied):
     import rust_snippets
 
     codes = of(copied, "Rust")
-    assert rust_snippets.embedded() == codes, rust_snippets.REPAIR
+    # It also holds the tables of features that this program may lack.
+    embedded = {table: code for table, code in rust_snippets.embedded().items() if table in codes}
+    assert embedded == codes, rust_snippets.REPAIR

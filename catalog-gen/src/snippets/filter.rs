@@ -15,6 +15,8 @@ pub(super) struct Filter {
     pub(super) placeholder: bool,
     /// The value is part of the path, and files don't hold the column.
     pub(super) in_path: bool,
+    /// An argument that takes several values, which SQL gives with `in`: it is no column of lists.
+    takes_several: bool,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ pub(super) fn filters(table: &Table) -> Vec<Filter> {
                 condition,
                 placeholder: false,
                 in_path: in_path(name),
+                takes_several: takes_several(table, name),
             });
         }
     }
@@ -102,11 +105,18 @@ pub(super) fn filters(table: &Table) -> Vec<Filter> {
                     condition: Condition::Equals(placeholder(&argument.data_type)),
                     placeholder: true,
                     in_path: false,
+                    takes_several: takes_several(table, &argument.name),
                 });
             }
         }
     }
     filters
+}
+
+fn takes_several(table: &Table, name: &str) -> bool {
+    let is_argument = matches!(table.source, Source::Function { .. });
+    let is_list = matches!(table.filter_type(name), Some(Type::List { .. }));
+    is_argument && is_list && table.column(name).is_none()
 }
 
 /// A value that a client accepts for the type, to be replaced by the reader.
@@ -155,15 +165,24 @@ impl Filter {
     pub(super) fn sql(&self, dialect: Dialect) -> Option<String> {
         let name = literal::sql_name(&self.name);
         let write = |value: &Value| literal::sql(value, self.data_type.as_ref(), dialect);
+        let mark = if self.placeholder {
+            " /* your value */"
+        } else {
+            ""
+        };
         Some(match &self.condition {
             Condition::Null => format!("{name} is null"),
             Condition::NotANumber => format!("isnan({name})"),
+            Condition::Equals(Value::List(items)) if self.takes_several => {
+                let item_type = literal::item_type(self.data_type.as_ref());
+                let items: Option<Vec<String>> = items
+                    .iter()
+                    .map(|item| literal::sql(item, item_type, dialect))
+                    .collect();
+                let items = items.filter(|items| !items.is_empty())?;
+                format!("{name} in ({}){mark}", items.join(", "))
+            }
             Condition::Equals(value) => {
-                let mark = if self.placeholder {
-                    " /* your value */"
-                } else {
-                    ""
-                };
                 format!("{name} = {}{mark}", write(value)?)
             }
             Condition::In { values, or_null } => {

@@ -74,7 +74,7 @@ fn needs_f32(text: &str, data_type: Option<&Type>) -> bool {
     f64::from(single).to_bits() != double.to_bits()
 }
 
-fn item_type(data_type: Option<&Type>) -> Option<&Type> {
+pub(super) fn item_type(data_type: Option<&Type>) -> Option<&Type> {
     match data_type {
         Some(Type::List { item, .. }) => Some(item),
         _ => data_type,

@@ -28,7 +28,7 @@ async fn count(snippet: Snippet, lake: &Lake) -> Result<usize> {
 
 /// Each table with a page.
 #[rustfmt::skip]
-const SNIPPETS: [(&str, Snippet); 40] = [
+const SNIPPETS: [(&str, Snippet); 41] = [
     ("behavior.cursor_events", behavior_cursor_events::run),
     ("behavior.daily_performance", behavior_daily_performance::run),
     ("behavior.session_summaries", behavior_session_summaries::run),
@@ -69,6 +69,7 @@ const SNIPPETS: [(&str, Snippet); 40] = [
     ("training.aligned_bins", training_aligned_bins::run),
     ("training.decoder_leaderboard", training_decoder_leaderboard::run),
     ("training.decoders", training_decoders::run),
+    ("training.synthetic_bins", training_synthetic_bins::run),
 ];
 
 // behavior.cursor_events
@@ -804,6 +805,24 @@ async fn rows(lake: &Lake) -> Result<DataFrame> {
         .await?
         .filter(col("implant_id").eq(lit(7)))?
         .filter(col("training_sessions").eq(make_array(vec![lit(5121), lit(5124)])))?
+        .limit(0, Some(10))?;
+    Ok(rows)
+}
+
+    pub(super) fn run(lake: &Lake) -> futures::future::BoxFuture<'_, Result<DataFrame>> { Box::pin(rows(lake)) }
+}
+
+// training.synthetic_bins
+#[rustfmt::skip]
+mod training_synthetic_bins {
+use neurolake::datafusion::prelude::*;
+use neurolake::prelude::*;
+
+async fn rows(lake: &Lake) -> Result<DataFrame> {
+    let rows = lake
+        .table::<neurolake_demo::training::SyntheticBins>()
+        .await?
+        .filter(col("seed").eq(lit(42)))?
         .limit(0, Some(10))?;
     Ok(rows)
 }

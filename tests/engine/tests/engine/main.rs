@@ -1,0 +1,4 @@
+//! Journeys through the whole engine.
+
+mod pages;
+mod snippets;

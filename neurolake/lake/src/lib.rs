@@ -48,9 +48,9 @@ mod functions;
 mod lake;
 #[cfg(feature = "engine")]
 pub mod made_up;
+mod parse;
 #[cfg(feature = "engine")]
 mod program;
-mod parse;
 pub mod registry;
 #[cfg(feature = "engine")]
 mod scalars;

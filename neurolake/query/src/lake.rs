@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
-use datafusion::execution::SessionState;
 use datafusion::prelude::SessionContext;
 use neurolake_delta::{At, Snapshots};
 use neurolake_model::Catalog;
@@ -156,7 +155,7 @@ pub(crate) struct Shared {
     pub(crate) wrap_store: Option<WrapStore>,
     pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
-    pub(crate) template: SessionState,
+    pub(crate) template: session::Template,
 }
 
 /// Wraps each object store that is opened, for instance to count bytes.

@@ -1,5 +1,6 @@
 //! From a request to a stream of record batches.
 
+use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -243,8 +244,20 @@ fn explain_missing(scope: &Scope, names: &[TableReference], error: DataFusionErr
     error.into()
 }
 
+/// DataFusion's state behind a pointer that hides its type. Whether a future can be sent is decided
+/// for each async function anew, and a state reaches every type of a plan: each function that
+/// touches a lake would take seconds to compile.
+pub(crate) struct Template(Arc<dyn Any + Send + Sync>);
+
+impl Template {
+    pub(crate) fn state(&self) -> &SessionState {
+        let state = self.0.downcast_ref();
+        state.expect("nothing else is ever put in")
+    }
+}
+
 /// What every session starts from.
-pub(crate) fn template(limits: &Limits) -> Result<SessionState> {
+pub(crate) fn template(limits: &Limits) -> Result<Template> {
     // Memory is limited and spilling to disk is off: with both on, a chain of nested-loop joins
     // gives wrong answers without an error (apache/datafusion#24676).
     let runtime = RuntimeEnvBuilder::new()
@@ -264,7 +277,7 @@ pub(crate) fn template(limits: &Limits) -> Result<SessionState> {
         .with_query_planner(Arc::new(Planner::new(query_planner())));
     #[cfg(feature = "postgres")]
     let builder = builder.with_optimizer_rules(crate::sources::postgres::optimizer_rules());
-    Ok(builder.build())
+    Ok(Template(Arc::new(builder.build())))
 }
 
 /// Whole parts of a plan go to a database that can run them.
@@ -281,7 +294,7 @@ fn query_planner() -> Arc<dyn QueryPlanner + Send + Sync> {
 /// A session whose catalog is the lake's.
 pub(crate) fn context(scope: &Scope) -> SessionContext {
     let shared = &scope.shared;
-    let mut state = SessionStateBuilder::new_from_existing(shared.template.clone())
+    let mut state = SessionStateBuilder::new_from_existing(shared.template.state().clone())
         .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
         .build();
     let name = shared.catalog.name.clone();

@@ -181,7 +181,7 @@ fn bucket(
     };
     let object_store_url =
         ObjectStoreUrl::parse(format!("{}-{}://{label}", scheme_of(name), url.scheme()))?;
-    let runtime = shared.template.runtime_env();
+    let runtime = shared.template.state().runtime_env();
     runtime.register_object_store(object_store_url.as_ref(), Arc::clone(&store));
     let bucket = Arc::new(Bucket {
         store_name: name.to_owned(),

@@ -33,7 +33,13 @@ fn main() -> Result<()> {
         .worker_threads(threads)
         .enable_all()
         .build()?;
-    runtime.block_on(run(engine, catalog, Path::new(buckets), rounds.parse()?, queries))
+    runtime.block_on(run(
+        engine,
+        catalog,
+        Path::new(buckets),
+        rounds.parse()?,
+        queries,
+    ))
 }
 
 async fn run(
@@ -86,7 +92,10 @@ impl Engine {
                 context.sql(sql).await?.collect().await?
             }
         };
-        Ok(batches.iter().map(datafusion::arrow::array::RecordBatch::num_rows).sum())
+        Ok(batches
+            .iter()
+            .map(datafusion::arrow::array::RecordBatch::num_rows)
+            .sum())
     }
 }
 
@@ -96,7 +105,9 @@ fn neurolake(catalog: Catalog, buckets: &Path) -> Result<Lake> {
         ..ObjectStoreSettings::default()
     };
     let mut stores = Stores::default();
-    stores.by_name.insert("default".into(), Store::Objects(settings));
+    stores
+        .by_name
+        .insert("default".into(), Store::Objects(settings));
     Ok(Lake::builder(catalog).stores(stores).build()?)
 }
 
@@ -109,8 +120,13 @@ fn folder(buckets: &Path, uri: &str) -> PathBuf {
     buckets.join(uri.trim_start_matches("s3://"))
 }
 
-fn schema(context: &SessionContext, database: &str) -> Result<Arc<dyn datafusion::catalog::SchemaProvider>> {
-    let catalog = context.catalog("datafusion").ok_or("the default catalog is there")?;
+fn schema(
+    context: &SessionContext,
+    database: &str,
+) -> Result<Arc<dyn datafusion::catalog::SchemaProvider>> {
+    let catalog = context
+        .catalog("datafusion")
+        .ok_or("the default catalog is there")?;
     if catalog.schema(database).is_none() {
         let schema = Arc::new(datafusion::catalog::MemorySchemaProvider::new());
         catalog.register_schema(database, schema)?;
@@ -134,13 +150,15 @@ async fn delta_rs(catalog: &Catalog, buckets: &Path) -> Result<SessionContext> {
 /// Queries name the database `delta` for every engine.
 async fn parquet(catalog: &Catalog, buckets: &Path) -> Result<SessionContext> {
     let context = plain();
-    for (database, table) in catalog.tables() {
+    for (_, table) in catalog.tables() {
         let Source::Parquet { uri, .. } = &table.source else {
             continue;
         };
         let folder = format!("{}/", folder(buckets, uri).display());
-        let frame = context.read_parquet(folder, datafusion::prelude::ParquetReadOptions::default()).await?;
-        
+        let frame = context
+            .read_parquet(folder, datafusion::prelude::ParquetReadOptions::default())
+            .await?;
+
         schema(&context, "delta")?.register_table(table.name.clone(), frame.into_view())?;
     }
     Ok(context)
@@ -154,7 +172,10 @@ fn cpu_seconds() -> Result<f64> {
         let Ok(account) = std::fs::read_to_string(task?.path().join("schedstat")) else {
             continue;
         };
-        let on_cpu = account.split(' ').next().ok_or("schedstat has three fields")?;
+        let on_cpu = account
+            .split(' ')
+            .next()
+            .ok_or("schedstat has three fields")?;
         nanoseconds += on_cpu.parse::<u64>()?;
     }
     Ok(std::time::Duration::from_nanos(nanoseconds).as_secs_f64())

@@ -134,7 +134,7 @@ fn without_login(uri: &str) -> String {
 }
 
 /// A small query that makes sense.
-pub(super) fn example(name: &str, table: &Table) -> String {
+fn example(name: &str, table: &Table) -> String {
     let filters: Vec<String> = table
         .example
         .iter()
@@ -151,7 +151,7 @@ pub(super) fn example(name: &str, table: &Table) -> String {
     format!("select * from {name}{filter} limit 10")
 }
 
-fn identifier(name: &str) -> String {
+pub(super) fn identifier(name: &str) -> String {
     let is_plain = name
         .chars()
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')

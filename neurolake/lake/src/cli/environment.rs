@@ -51,9 +51,13 @@ pub(crate) fn no_color() -> bool {
     path(NO_COLOR).is_some()
 }
 
+/// Warnings, but not deltalake's: it warns of what is as it should be, such as a binary column
+/// without statistics.
+const QUIET: &str = "warn,deltalake_core=error";
+
 /// Logs to standard error.
 pub(crate) fn start_log() {
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(QUIET));
     // A program that embeds this one may have a log of its own.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)

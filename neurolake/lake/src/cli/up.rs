@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use super::arguments::Up;
 use super::demo::make_up;
-use super::describe::example;
+use super::describe::identifier;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::write_atomically;
@@ -159,7 +159,8 @@ struct Ready {
     doors: Doors,
     running: Running,
     tables: usize,
-    example: String,
+    /// Database and table for people to begin with.
+    first: Option<(String, String)>,
 }
 
 async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, Failure> {
@@ -205,7 +206,7 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
             version: env!("CARGO_PKG_VERSION").to_owned(),
         },
         tables: catalog.tables().count(),
-        example: first_query(&catalog),
+        first: first_table(&catalog),
     })
 }
 
@@ -245,17 +246,15 @@ enum SiteProblem {
     Site(#[from] catalog_gen::site::SiteError),
 }
 
-/// A query that works at once, for people who copy it.
-fn first_query(catalog: &Catalog) -> String {
+/// A table that answers at once, for people to begin with.
+fn first_table(catalog: &Catalog) -> Option<(String, String)> {
     let tables = || catalog.tables().filter(|(_, table)| !table.hidden);
     let stored = tables().find(|(_, table)| {
         matches!(table.source.kind(), "delta" | "parquet") && !table.example.is_empty()
     });
     let any = || tables().find(|(_, table)| table.source.kind() != "function");
-    match stored.or_else(any) {
-        Some((database, table)) => example(&format!("{}.{}", database.name, table.name), table),
-        None => "select 1 as one".to_owned(),
-    }
+    let (database, table) = stored.or_else(any)?;
+    Some((database.name.clone(), table.name.clone()))
 }
 
 /// The file is gone when this is.
@@ -279,21 +278,26 @@ impl Ready {
         let running = &self.running;
         print(&format!("{}\n", running.http))?;
         let name = |text: &str| talk.faint(&format!("  {text:<9}"));
-        let query = self.example.replace('\'', "'\\''");
+        let (sql, python) = match &self.first {
+            Some((database, table)) => (
+                format!("select * from {}.{} limit 5", identifier(database), identifier(table)),
+                format!("catalog.db(\"{database}\").table(\"{table}\").head(5).collect()"),
+            ),
+            None => ("select 1 as one".to_owned(), "catalog".to_owned()),
+        };
         talk.say(&format!(
-            "\n{head}\n\n{site}{http}\n{sql}curl {sql_address} -d '{query}'\n{python}import neurolake\n\
+            "\n{head}\n\n{site}{http}\n{door}curl {sql_address} -d '{sql}'\n{client}import neurolake\n\
              {gap}catalog = neurolake.connect(\"{catalog}\")\n\
-             {gap}catalog.sql(\"\"\"{statement}\"\"\")\n\
+             {gap}{python}\n\
              {data}{folder}\n\n{end}",
             head = talk.strong(&format!("neurolake is up: {}", count(self.tables, "table"))),
             site = name("site"),
             http = running.http,
-            sql = name("SQL"),
+            door = name("SQL"),
             sql_address = running.sql,
-            python = name("Python"),
+            client = name("Python"),
             gap = name(""),
             catalog = running.catalog,
-            statement = self.example,
             data = name("data"),
             folder = running.data.display(),
             end = talk.faint("Ctrl-C ends it"),

@@ -11,25 +11,25 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-pub struct Server {
+pub(crate) struct Server {
     pub doors: Doors,
     pub address: SocketAddr,
     pub http: reqwest::Client,
     _end: oneshot::Sender<()>,
 }
 
-pub fn catalog(json: &str) -> Catalog {
+pub(crate) fn catalog(json: &str) -> Catalog {
     Catalog::from_json(json).unwrap()
 }
 
-pub const EMPTY: &str = r#"{"format_version": 1, "name": "lab", "databases": []}"#;
+pub(crate) const EMPTY: &str = r#"{"format_version": 1, "name": "lab", "databases": []}"#;
 
 impl Server {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(Settings::default(), Stores::default()).await
     }
 
-    pub async fn with(settings: Settings, stores: Stores) -> Self {
+    pub(crate) async fn with(settings: Settings, stores: Stores) -> Self {
         let lake = Lake::builder(catalog(EMPTY))
             .stores(stores)
             .build()
@@ -37,7 +37,7 @@ impl Server {
         Self::over(lake, settings).await
     }
 
-    pub async fn over(lake: Lake, mut settings: Settings) -> Self {
+    pub(crate) async fn over(lake: Lake, mut settings: Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         settings.endpoints = Endpoints {
@@ -57,20 +57,20 @@ impl Server {
         }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub fn post(&self, sql: impl Into<String>) -> RequestBuilder {
+    pub(crate) fn post(&self, sql: impl Into<String>) -> RequestBuilder {
         self.http.post(self.url("/api/sql")).body(sql.into())
     }
 
-    pub async fn get(&self, path: &str) -> Response {
+    pub(crate) async fn get(&self, path: &str) -> Response {
         self.http.get(self.url(path)).send().await.unwrap()
     }
 
     /// The answer to a statement as text of this format.
-    pub async fn text(&self, format: &str, sql: &str) -> String {
+    pub(crate) async fn text(&self, format: &str, sql: &str) -> String {
         let url = self.url(&format!("/api/sql?format={format}"));
         let response = self
             .http
@@ -83,18 +83,18 @@ impl Server {
         response.text().await.unwrap()
     }
 
-    pub async fn json(&self, sql: &str) -> Value {
+    pub(crate) async fn json(&self, sql: &str) -> Value {
         serde_json::from_str(&self.text("json", sql).await).unwrap()
     }
 
     /// Waits until so many queries run.
-    pub async fn until_running(&self, queries: usize) {
+    pub(crate) async fn until_running(&self, queries: usize) {
         until(|| self.doors.running_queries() == queries).await;
     }
 }
 
 /// Waits for a condition; a test that waits in vain fails.
-pub async fn until(condition: impl Fn() -> bool) {
+pub(crate) async fn until(condition: impl Fn() -> bool) {
     let started = Instant::now();
     while !condition() {
         assert!(started.elapsed() < Duration::from_secs(60), "it never came");
@@ -103,7 +103,7 @@ pub async fn until(condition: impl Fn() -> bool) {
 }
 
 /// Status and error of a refused request.
-pub async fn refused(request: RequestBuilder) -> (u16, Value) {
+pub(crate) async fn refused(request: RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
     let document: Value = response.json().await.unwrap();

@@ -7,7 +7,7 @@ use neurolake_demo as _;
 use crate::snippets;
 
 const OPTIONS: Options = Options {
-    size: 0.1,
+    size: 1.0,
     seed: 1,
     force: false,
 };

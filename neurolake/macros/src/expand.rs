@@ -187,19 +187,17 @@ fn rows(item: &ItemFn) -> TokenStream {
             Pat::Ident(pattern) => pattern.ident.unraw().to_string(),
             other => quote!(#other).to_string(),
         };
-        values.push(match &**ty {
-            Type::Reference(_) => {
-                names.push(quote!(&#name));
-                quote! {
-                    let #name: ::std::string::String =
-                        ::neurolake::__private::argument(#label, values.next())?;
-                }
+        let is_reference = matches!(&**ty, Type::Reference(_));
+        values.push(if is_reference {
+            names.push(quote!(&#name));
+            quote! {
+                let #name: ::std::string::String =
+                    ::neurolake::__private::argument(#label, values.next())?;
             }
-            _ => {
-                names.push(quote!(#name));
-                quote! {
-                    let #name: #ty = ::neurolake::__private::argument(#label, values.next())?;
-                }
+        } else {
+            names.push(quote!(#name));
+            quote! {
+                let #name: #ty = ::neurolake::__private::argument(#label, values.next())?;
             }
         });
     }

@@ -263,7 +263,6 @@ impl PruningStatistics for Files {
 
     /// Bounds of floats say nothing about `>` and `<`, because NaN is greater (or less) than all.
     /// But NaN equals no number, so they do say where a number is not.
-    #[expect(clippy::mutable_key_type, reason = "the trait's own signature")]
     fn contained(&self, column: &Column, values: &HashSet<ScalarValue>) -> Option<BooleanArray> {
         let bounds = self.columns.get(&column.name)?;
         if bounds.kind != Kind::ExceptNan {

@@ -149,13 +149,14 @@ impl Snapshot {
 
     /// Names of the partition columns, in the order of partitioning.
     pub fn partition_columns(&self) -> &[String] {
-        self.metadata(|metadata| metadata.partition_columns().as_ref())
+        self.metadata(deltalake::kernel::Metadata::partition_columns)
             .unwrap_or_default()
     }
 
     /// What stays the same from version to version, and differs in a table made anew.
     pub fn table_id(&self) -> &str {
-        self.metadata(|metadata| metadata.id()).unwrap_or_default()
+        self.metadata(deltalake::kernel::Metadata::id)
+            .unwrap_or_default()
     }
 
     fn metadata<'a, T>(
@@ -251,7 +252,7 @@ impl Snapshot {
             let field = self
                 .schema
                 .field_with_name(name)
-                .map(|field| field.data_type());
+                .map(arrow::datatypes::Field::data_type);
             matches!(field, Ok(DataType::Binary))
         };
         let binary = self.partition_columns().iter().find(binary)?;

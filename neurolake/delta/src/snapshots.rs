@@ -35,7 +35,7 @@ impl Default for Pace {
         Self {
             interval: Duration::from_millis(500),
             fresh: Duration::from_secs(1),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_mins(5),
             retry: Duration::from_secs(5),
         }
     }

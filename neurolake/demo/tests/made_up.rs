@@ -1,5 +1,7 @@
 //! The demo lake's data, read through the engine: every example finds rows, every key a partner.
 
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 use std::fmt::Write as _;
 use std::path::Path;
 

@@ -281,7 +281,11 @@ impl Lake {
         };
         let opened = objects::open(&self.scope.shared, Some(store), &uri)?;
         let run = chrono::Utc::now().timestamp_micros();
-        let folder = Path::from_iter(opened.path.parts()).join("_neurolake_doctor");
+        let folder = opened
+            .path
+            .parts()
+            .collect::<Path>()
+            .join("_neurolake_doctor");
         let folder = folder.join(format!("{run}-{}", std::process::id()));
         let result = fight(&opened, &folder, store, bucket).await;
         let cleaned = clean(&opened, &folder).await;

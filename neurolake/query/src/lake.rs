@@ -179,7 +179,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 2 << 30,
-            deadline: Some(Duration::from_secs(300)),
+            deadline: Some(Duration::from_mins(5)),
             max_rows: None,
             parallelism: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         }

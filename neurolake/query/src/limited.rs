@@ -63,7 +63,7 @@ fn too_many(max_rows: usize) -> Error {
 /// The stream within its bounds. It runs here and may be read anywhere.
 pub(crate) fn limited(
     mut stream: SendableRecordBatchStream,
-    bounds: Bounds,
+    bounds: &Bounds,
 ) -> SendableRecordBatchStream {
     let schema = stream.schema();
     // One batch ahead keeps both sides busy, more would only hold memory.

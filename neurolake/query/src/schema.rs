@@ -300,7 +300,7 @@ fn fit(declared: &DataType, stored: &DataType) -> Fit {
         // A column of nothing but nulls, as some writers store it.
         (_, T::Null) => Fit::Widened,
         (T::Timestamp(declared, Some(_)), T::Timestamp(stored, zone)) => {
-            match (digits(stored) <= digits(declared), zone) {
+            match (digits(*stored) <= digits(*declared), zone) {
                 (false, _) => Fit::Lossy,
                 (true, None) => Fit::NoTimeZone,
                 (true, Some(_)) if declared == stored => Fit::Same,
@@ -322,10 +322,17 @@ fn fit(declared: &DataType, stored: &DataType) -> Fit {
             widened(integer_digits(integer) <= before)
         }
         (T::Float32, T::Float16 | T::Int8 | T::Int16 | T::UInt8 | T::UInt16)
-        | (T::Float64, T::Float16 | T::Float32)
-        | (T::Float64, T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32) => {
-            Fit::Widened
-        }
+        | (
+            T::Float64,
+            T::Float16
+            | T::Float32
+            | T::Int8
+            | T::Int16
+            | T::Int32
+            | T::UInt8
+            | T::UInt16
+            | T::UInt32,
+        ) => Fit::Widened,
         (declared, stored) if declared.is_integer() && stored.is_integer() => {
             let (to, from) = (bits(declared), bits(stored));
             let fits = match (declared.is_signed_integer(), stored.is_signed_integer()) {
@@ -350,7 +357,7 @@ fn is_text(data_type: &DataType) -> bool {
     )
 }
 
-fn digits(unit: &TimeUnit) -> u8 {
+fn digits(unit: TimeUnit) -> u8 {
     match unit {
         TimeUnit::Second => 0,
         TimeUnit::Millisecond => 3,

@@ -78,7 +78,7 @@ impl Lake {
         let stream = bounds.in_time(self.start(request)).await??;
         Ok(Answer {
             schema: stream.schema(),
-            stream: limited(stream, bounds),
+            stream: limited(stream, &bounds),
         })
     }
 
@@ -304,7 +304,7 @@ pub(crate) fn context(scope: &Scope) -> SessionContext {
         .catalog
         .default_catalog
         .clone_from(&name);
-    config.options_mut().catalog.default_schema = UNNAMED.to_owned();
+    UNNAMED.clone_into(&mut config.options_mut().catalog.default_schema);
     config.set_extension(Arc::clone(&scope.chain));
     let context = SessionContext::new_with_state(state);
     context.register_catalog(name, Arc::new(SessionCatalog::new(scope.clone())));

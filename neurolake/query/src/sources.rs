@@ -92,13 +92,14 @@ pub(crate) fn source(
     match &declared.table.source {
         model::Source::Delta { .. } => Arc::new(delta::Delta::new(declared)),
         model::Source::Parquet { .. } => Arc::new(parquet::Parquet::new(declared)),
-        model::Source::Postgres { .. } => copy::OrCopy::new(
+        model::Source::Postgres { .. } => Arc::new(copy::OrCopy::new(
             declared.clone(),
             Arc::new(postgres::Postgres::new(declared)),
-        ),
-        model::Source::Sheet { .. } => {
-            copy::OrCopy::new(declared.clone(), Arc::new(sheet::Sheet::new(declared)))
-        }
+        )),
+        model::Source::Sheet { .. } => Arc::new(copy::OrCopy::new(
+            declared.clone(),
+            Arc::new(sheet::Sheet::new(declared)),
+        )),
         model::Source::Sql { .. } => Arc::new(view::View::new(declared)),
         model::Source::Function { .. } => Arc::new(function::Function::new(declared, function)),
     }

@@ -177,7 +177,7 @@ impl Default for SheetsSettings {
             service_account: None,
             api: "https://sheets.googleapis.com".into(),
             public: "https://docs.google.com".into(),
-            refresh: Duration::from_secs(300),
+            refresh: Duration::from_mins(5),
         }
     }
 }

@@ -7,6 +7,9 @@ use neurolake_model::{Column, Type};
 
 /// The Arrow type that stores values of a declared type. Names of list elements and map entries
 /// are Delta's: `element`, `key_value`, `key`, `value`.
+///
+/// # Panics
+/// Never: a declared scale is at most 38.
 pub fn arrow_type(declared: &Type) -> DataType {
     match declared {
         Type::Bool => DataType::Boolean,

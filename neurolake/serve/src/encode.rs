@@ -143,6 +143,7 @@ impl End for Box<StreamWriter<Vec<u8>>> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "given to `map_err`")]
 fn unwritable(error: ArrowError) -> Error {
     Error::new(
         Kind::BadRequest,

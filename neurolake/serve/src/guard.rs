@@ -29,7 +29,7 @@ fn host(request: &Request) -> Option<&str> {
         request
             .uri()
             .authority()
-            .map(|authority| authority.as_str())
+            .map(axum::http::uri::Authority::as_str)
     })
 }
 

@@ -162,7 +162,7 @@ fn safetensors(random: &mut neurolake::made_up::Random) -> Vec<u8> {
         header,
         r#"{{"velocity.weight":{{"dtype":"F32","shape":[2,1024],"data_offsets":[0,8192]}}}}"#
     );
-    while header.len() % 8 != 0 {
+    while !header.len().is_multiple_of(8) {
         header.push(' ');
     }
     let mut file = (header.len() as u64).to_le_bytes().to_vec();

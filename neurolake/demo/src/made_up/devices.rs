@@ -21,7 +21,7 @@ fn device_health(maker: &mut Maker<'_>) {
             let (from, minutes) = if implant == 7 { (6, 1_075) } else { (10, 180) };
             let boot = on * DAY + from * HOUR - random.whole(60, 3_000) * MINUTE;
             let (mut sent, mut lost, mut drops) = (0, 0, 0);
-            let minutes = (minutes as f64 * maker.scaled(100.0).min(100) as f64 / 100.0) as i64;
+            let minutes = (f64::from(minutes) * maker.scaled(100.0).min(100) as f64 / 100.0) as i64;
             for minute in 0..minutes {
                 let now = on * DAY + from * HOUR + minute * MINUTE + random.whole(0, SECOND);
                 let share = minute as f64 / 1_075.0;

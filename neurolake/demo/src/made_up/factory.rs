@@ -72,18 +72,20 @@ fn parts(maker: &mut Maker<'_>) {
     }
 }
 
+type Measured = (
+    &'static str,
+    &'static str,
+    f64,
+    f64,
+    Option<f64>,
+    Option<f64>,
+);
+
 struct Step {
     name: &'static str,
     stations: &'static [&'static str],
     yields: f64,
-    measured: &'static [(
-        &'static str,
-        &'static str,
-        f64,
-        f64,
-        Option<f64>,
-        Option<f64>,
-    )],
+    measured: &'static [Measured],
 }
 
 const ROUTE: [Step; 5] = [

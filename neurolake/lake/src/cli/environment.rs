@@ -52,8 +52,8 @@ pub(crate) fn no_color() -> bool {
 }
 
 /// Warnings, but not deltalake's: it warns of what is as it should be, such as a binary column
-/// without statistics.
-const QUIET: &str = "warn,deltalake_core=error";
+/// without statistics, and its kernel logs each error that it also returns.
+const QUIET: &str = "warn,deltalake_core=error,buoyant_kernel=off";
 
 /// Logs to standard error.
 pub(crate) fn start_log() {

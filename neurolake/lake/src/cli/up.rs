@@ -280,7 +280,11 @@ impl Ready {
         let name = |text: &str| talk.faint(&format!("  {text:<9}"));
         let (sql, python) = match &self.first {
             Some((database, table)) => (
-                format!("select * from {}.{} limit 5", identifier(database), identifier(table)),
+                format!(
+                    "select * from {}.{} limit 5",
+                    identifier(database),
+                    identifier(table)
+                ),
                 format!("catalog.db(\"{database}\").table(\"{table}\").head(5).collect()"),
             ),
             None => ("select 1 as one".to_owned(), "catalog".to_owned()),

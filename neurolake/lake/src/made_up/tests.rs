@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -108,7 +108,7 @@ fn files_hold_what_is_declared() {
                 .schema()
                 .fields()
                 .iter()
-                .map(|field| field.as_ref().clone().with_metadata(Default::default()))
+                .map(|field| field.as_ref().clone().with_metadata(HashMap::default()))
                 .collect();
             assert_eq!(found, expected, "{database}.{}", table.name);
             // Reading checks that no null stands where none may be.

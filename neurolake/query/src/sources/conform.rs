@@ -115,11 +115,11 @@ pub(crate) fn nullable(data_type: &DataType) -> DataType {
 fn fits(given: &DataType, declared: &DataType) -> bool {
     use DataType as D;
     match (given, declared) {
-        (D::Null, _) => true,
         (D::Dictionary(_, value), _) => fits(value, declared),
         (D::RunEndEncoded(_, value), _) => fits(value.data_type(), declared),
-        (D::Utf8 | D::LargeUtf8 | D::Utf8View, D::Utf8) => true,
-        (D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_), D::Binary) => true,
+        (D::Null, _)
+        | (D::Utf8 | D::LargeUtf8 | D::Utf8View, D::Utf8)
+        | (D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_), D::Binary) => true,
         // An instant is the same in every time zone.
         (D::Timestamp(unit, Some(_)), D::Timestamp(TimeUnit::Microsecond, Some(_))) => {
             !matches!(unit, TimeUnit::Nanosecond)

@@ -20,8 +20,8 @@ pub(crate) struct OrCopy {
 }
 
 impl OrCopy {
-    pub(crate) fn new(declared: Declared, real: Arc<dyn Source>) -> Arc<dyn Source> {
-        Arc::new(Self { declared, real })
+    pub(crate) fn new(declared: Declared, real: Arc<dyn Source>) -> Self {
+        Self { declared, real }
     }
 }
 

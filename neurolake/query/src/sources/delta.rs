@@ -11,6 +11,7 @@ use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::common::config::TableParquetOptions;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
@@ -278,7 +279,7 @@ impl DeltaTable {
         Ok(kept.map(|(file, _)| file).collect())
     }
 
-    fn partitioned_file(&self, files: &Files, file: usize) -> DataFusionResult<PartitionedFile> {
+    fn partitioned_file(files: &Files, file: usize) -> DataFusionResult<PartitionedFile> {
         let mut partitioned = PartitionedFile::new_from_meta(files.object(file).clone())
             .with_partition_values(files.partition_values(file)?);
         // Not by `with_statistics`: it takes a null partition value for a value.
@@ -363,7 +364,7 @@ impl TableProvider for DeltaTable {
         }
         let group: FileGroup = kept
             .iter()
-            .map(|file| self.partitioned_file(&files, *file))
+            .map(|file| Self::partitioned_file(&files, *file))
             .collect::<DataFusionResult<Vec<_>>>()?
             .into();
         let url = self.opened.object_store_url.clone();
@@ -410,7 +411,6 @@ fn needs_more_than_columns(filter: &Expr) -> bool {
             _ => false,
         })
     };
-    use datafusion::common::tree_node::TreeNode;
     // The closure never fails.
     filter.exists(needs_more).unwrap_or(true)
 }

@@ -50,7 +50,7 @@ pub trait FunctionTable: Send + Sync {
 pub(crate) struct Function {
     signature: Arc<Signature>,
     declared: Declared,
-    function: Option<Arc<dyn FunctionTable>>,
+    code: Option<Arc<dyn FunctionTable>>,
 }
 
 impl Function {
@@ -58,7 +58,7 @@ impl Function {
         Self {
             signature: Arc::new(Signature::new(&declared)),
             declared,
-            function,
+            code: function,
         }
     }
 }
@@ -68,7 +68,7 @@ impl Source for Function {
     async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
         without_versions(&self.declared, at)?;
         let name = self.declared.name();
-        let Some(function) = &self.function else {
+        let Some(function) = &self.code else {
             return Err(Error::new(
                 Kind::Broken,
                 format!("the code of the function table `{name}` is not part of this program"),

@@ -398,7 +398,7 @@ fn own(name: &str) -> Key {
 fn client() -> ClientOptions {
     ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(3))
-        .with_timeout(Duration::from_secs(60))
+        .with_timeout(Duration::from_mins(1))
 }
 
 /// Long enough for a server that asks to slow down, short enough for a reader who waits.

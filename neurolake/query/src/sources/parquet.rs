@@ -58,10 +58,13 @@ pub(crate) struct Parquet {
     cache: Arc<Cache>,
 }
 
+/// When a folder was listed, and what lay there.
+type Listing = (Instant, Arc<Vec<ObjectMeta>>);
+
 /// What sessions share about one folder.
 #[derive(Default)]
 struct Cache {
-    listings: Mutex<HashMap<Path, (Instant, Arc<Vec<ObjectMeta>>)>>,
+    listings: Mutex<HashMap<Path, Listing>>,
     known: Known,
     /// Whether somebody has looked that this is not a Delta table.
     is_plain: std::sync::atomic::AtomicBool,

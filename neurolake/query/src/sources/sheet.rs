@@ -42,12 +42,7 @@ impl Sheet {
         Self { declared }
     }
 
-    fn settings<'a>(
-        &self,
-        scope: &'a Scope,
-        name: &str,
-        store: &str,
-    ) -> Result<&'a SheetsSettings> {
+    fn settings<'a>(scope: &'a Scope, name: &str, store: &str) -> Result<&'a SheetsSettings> {
         let broken = |what: &str| {
             Error::new(
                 Kind::Broken,
@@ -89,7 +84,7 @@ impl Source for Sheet {
             return Err(Error::new(Kind::Internal, format!("{name} is no sheet")));
         };
         let store = table.store.as_deref().unwrap_or(DEFAULT);
-        let settings = self.settings(scope, &name, store)?;
+        let settings = Self::settings(scope, &name, store)?;
         let area = Area::new(range.as_deref(), *header_row).map_err(|why| {
             Error::new(Kind::Broken, format!("{name}: {why}"))
                 .with_hint("correct `range` and `header_row` in the declaration")
@@ -298,7 +293,7 @@ mod tests {
         );
         assert!(area(Some("A3:I"), 2).is_err());
         assert!(area(Some("Tab!A3"), 3).is_err());
-        assert_eq!(duration("10m"), Some(Duration::from_secs(600)));
+        assert_eq!(duration("10m"), Some(Duration::from_mins(10)));
         assert_eq!(duration("10"), None);
     }
 }

@@ -452,9 +452,9 @@ fn deletion_vector(deleted: [u16; 4]) -> serde_json::Value {
     bytes.extend(0_u16.to_le_bytes());
     bytes.extend(3_u16.to_le_bytes());
     bytes.extend(16_u32.to_le_bytes());
-    deleted
-        .iter()
-        .for_each(|row| bytes.extend(row.to_le_bytes()));
+    for row in deleted {
+        bytes.extend(row.to_le_bytes());
+    }
     json!({
         "storageType": "i",
         "pathOrInlineDv": z85(&bytes),

@@ -1,5 +1,8 @@
 //! The engine over real files, servers and stores.
 
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::needless_pass_by_value, reason = "helpers take literals")]
+
 mod catalogs;
 #[path = "../../../delta/tests/helper/counting.rs"]
 mod counting;

@@ -546,7 +546,7 @@ async fn until(lake: &Lake, sql: &str, expected: &str) {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
         }
     };
-    let deadline = std::time::Duration::from_secs(60);
+    let deadline = std::time::Duration::from_mins(1);
     tokio::time::timeout(deadline, wait).await.expect(expected);
 }
 

@@ -400,7 +400,7 @@ async fn refusals_that_pass_are_waited_for_and_others_explained() {
 
 /// Waits for the end of the client's patience.
 async fn refused_soon(lake: &Lake) -> Error {
-    tokio::time::timeout(Duration::from_secs(60), refused(lake))
+    tokio::time::timeout(Duration::from_mins(1), refused(lake))
         .await
         .unwrap()
 }

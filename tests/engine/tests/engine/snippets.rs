@@ -23,7 +23,10 @@ pub(crate) async fn failures(lake: &Lake) -> Vec<String> {
 /// Rows with all their columns.
 async fn count(snippet: Snippet, lake: &Lake) -> Result<usize> {
     let batches = snippet(lake).await?.collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+    Ok(batches
+        .iter()
+        .map(neurolake::datafusion::arrow::array::RecordBatch::num_rows)
+        .sum())
 }
 
 /// Each table with a page.

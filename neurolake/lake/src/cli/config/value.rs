@@ -199,7 +199,7 @@ pub(crate) fn bytes(text: &str) -> Option<usize> {
     };
     let bytes = number * factor;
     #[expect(clippy::cast_sign_loss, reason = "it is at least 1")]
-    (bytes >= 1.0 && bytes < 9e18).then_some(bytes as usize)
+    (1.0..9e18).contains(&bytes).then_some(bytes as usize)
 }
 
 /// `500ms`, `30s`, `5m`, `2h`.
@@ -234,7 +234,7 @@ mod tests {
             assert_eq!(bytes(bad), None, "{bad}");
         }
         assert_eq!(duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(duration("5m"), Some(Duration::from_secs(300)));
+        assert_eq!(duration("5m"), Some(Duration::from_mins(5)));
         for bad in ["", "5", "m", "5 minutes", "-1s", "99999999999999999999h"] {
             assert_eq!(duration(bad), None, "{bad}");
         }

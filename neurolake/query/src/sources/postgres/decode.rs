@@ -111,17 +111,17 @@ fn array(values: &Values<'_>, data_type: &DataType) -> Result<ArrayRef, String> 
         DataType::Boolean => build!(BooleanBuilder::new(), |v: &[u8]| Ok::<_, String>(
             v != [0].as_slice()
         )),
-        DataType::Int8 => build!(Int8Builder::new(), |v| narrow::<i8>(v)),
-        DataType::Int16 => build!(Int16Builder::new(), |v| narrow::<i16>(v)),
-        DataType::Int32 => build!(Int32Builder::new(), |v| narrow::<i32>(v)),
-        DataType::Int64 => build!(Int64Builder::new(), |v| narrow::<i64>(v)),
-        DataType::UInt8 => build!(UInt8Builder::new(), |v| narrow::<u8>(v)),
-        DataType::UInt16 => build!(UInt16Builder::new(), |v| narrow::<u16>(v)),
-        DataType::UInt32 => build!(UInt32Builder::new(), |v| narrow::<u32>(v)),
+        DataType::Int8 => build!(Int8Builder::new(), narrow::<i8>),
+        DataType::Int16 => build!(Int16Builder::new(), narrow::<i16>),
+        DataType::Int32 => build!(Int32Builder::new(), narrow::<i32>),
+        DataType::Int64 => build!(Int64Builder::new(), narrow::<i64>),
+        DataType::UInt8 => build!(UInt8Builder::new(), narrow::<u8>),
+        DataType::UInt16 => build!(UInt16Builder::new(), narrow::<u16>),
+        DataType::UInt32 => build!(UInt32Builder::new(), narrow::<u32>),
         DataType::Float32 => build!(Float32Builder::new(), |v| fixed(v).map(f32::from_be_bytes)),
         DataType::Float64 => build!(Float64Builder::new(), |v| fixed(v).map(f64::from_be_bytes)),
         DataType::Utf8 => build!(StringBuilder::new(), text),
-        DataType::Binary => build!(BinaryBuilder::new(), |v| Ok::<&[u8], String>(v)),
+        DataType::Binary => build!(BinaryBuilder::new(), Ok::<&[u8], String>),
         DataType::Date32 => build!(Date32Builder::new(), date),
         DataType::Timestamp(TimeUnit::Microsecond, _) => build!(
             TimestampMicrosecondBuilder::new().with_data_type(data_type.clone()),
@@ -269,7 +269,7 @@ fn list(values: &Values<'_>, item: &FieldRef) -> Result<ArrayRef, String> {
     if !item.is_nullable() && elements.iter().any(Option::is_none) {
         return Err("elements are declared without nulls, but one is null".to_owned());
     }
-    let nulls = NullBuffer::from_iter(values.iter().map(Option::is_some));
+    let nulls = values.iter().map(Option::is_some).collect::<NullBuffer>();
     let array = ListArray::try_new(
         Arc::clone(item),
         OffsetBuffer::from_lengths(lengths),

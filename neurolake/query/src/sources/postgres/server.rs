@@ -55,9 +55,8 @@ impl Server {
             Error::new(Kind::Broken, format!("the store `{store}` {message}"))
                 .with_hint(format!("correct `[stores.{store}]` in neurolake.toml"))
         };
-        let parameters = parameters(settings).map_err(|message| broken(message))?;
-        let (config, tls, address) =
-            configure(&parameters, deadline).map_err(|message| broken(message))?;
+        let parameters = parameters(settings).map_err(&broken)?;
+        let (config, tls, address) = configure(&parameters, deadline).map_err(broken)?;
         Ok(Self {
             store: store.to_owned(),
             config,
@@ -254,10 +253,10 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(client) = self.client.take() {
-            if !client.is_closed() {
-                self.server.idle().push(client);
-            }
+        if let Some(client) = self.client.take()
+            && !client.is_closed()
+        {
+            self.server.idle().push(client);
         }
     }
 }

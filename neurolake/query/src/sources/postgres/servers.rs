@@ -15,7 +15,7 @@ use crate::stores::PostgresSettings;
 
 /// How long a table is taken to look as it did. A column that is gone sooner gives an error that
 /// says so; a new one is seen after this time.
-const DESCRIPTION_AGE: Duration = Duration::from_secs(60);
+const DESCRIPTION_AGE: Duration = Duration::from_mins(1);
 
 /// The servers of a lake by the name of the store.
 #[derive(Default)]
@@ -51,10 +51,10 @@ impl Opened {
         relation: &str,
     ) -> Result<Arc<Table>> {
         let mut opened = self.0.lock().await;
-        if let Some((at, table)) = opened.as_ref() {
-            if at.elapsed() < DESCRIPTION_AGE {
-                return Ok(Arc::clone(table));
-            }
+        if let Some((at, table)) = opened.as_ref()
+            && at.elapsed() < DESCRIPTION_AGE
+        {
+            return Ok(Arc::clone(table));
         }
         let pushdown = Arc::new(Pushdown::new(server));
         let table = Arc::new(table::open(server, declared, relation, pushdown).await?);

@@ -819,7 +819,9 @@ impl Translator {
             return Some(value);
         }
         if let (DataType::Timestamp(_, from), DataType::Timestamp(_, to)) = (&from, to) {
-            return (is_utc(from) == is_utc(to) && from.is_some() == to.is_some()).then_some(value);
+            return (is_utc(from.as_ref()) == is_utc(to.as_ref())
+                && from.is_some() == to.is_some())
+            .then_some(value);
         }
         widens(&from, to).then_some(())?;
         Some(format!("({value})::{}", wire_type(to)?))
@@ -887,15 +889,15 @@ fn is_text(data_type: &DataType) -> bool {
     )
 }
 
-fn is_utc(zone: &Option<std::sync::Arc<str>>) -> bool {
-    matches!(zone.as_deref(), Some("UTC" | "+00:00"))
+fn is_utc(zone: Option<&std::sync::Arc<str>>) -> bool {
+    matches!(zone.map(AsRef::as_ref), Some("UTC" | "+00:00"))
 }
 
 /// Whether values of both types compare in PostgreSQL as they do here.
 fn comparable(left: &DataType, right: &DataType) -> bool {
     match (left, right) {
         (DataType::Timestamp(_, left), DataType::Timestamp(_, right)) => {
-            left.is_some() == right.is_some() && is_utc(left) == is_utc(right)
+            left.is_some() == right.is_some() && is_utc(left.as_ref()) == is_utc(right.as_ref())
         }
         (DataType::Decimal128(..), DataType::Decimal128(..)) => true,
         (DataType::List(_), _) => false,
@@ -924,7 +926,7 @@ fn widens(from: &DataType, to: &DataType) -> bool {
             digits(from).is_some_and(|digits| i16::from(*precision) - i16::from(*scale) >= digits)
         }
         (DataType::Date32, DataType::Timestamp(TimeUnit::Microsecond, zone)) => {
-            zone.is_none() || is_utc(zone)
+            zone.is_none() || is_utc(zone.as_ref())
         }
         _ => false,
     }

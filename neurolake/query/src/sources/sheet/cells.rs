@@ -241,10 +241,10 @@ impl Headers {
     ) -> Result<Vec<(usize, model::Column)>> {
         let mut columns = Vec::new();
         for (position, name) in &self.names {
-            if let Some(positions) = self.by_name.get(&normal(name)) {
-                if positions.len() > 1 {
-                    return Err(repeated(origin, name, positions));
-                }
+            if let Some(positions) = self.by_name.get(&normal(name))
+                && positions.len() > 1
+            {
+                return Err(repeated(origin, name, positions));
             }
             let cells = rows.iter().filter_map(|(_, row)| row.get(*position));
             let cells: Vec<_> = cells.filter(|cell| **cell != Cell::Empty).collect();

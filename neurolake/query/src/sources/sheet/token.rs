@@ -18,7 +18,7 @@ use super::client::{Failure, send};
 const SCOPE: &str = "https://www.googleapis.com/auth/spreadsheets.readonly";
 
 /// A token is renewed this long before it ends.
-const MARGIN: Duration = Duration::from_secs(60);
+const MARGIN: Duration = Duration::from_mins(1);
 
 /// The parts of a key file that matter.
 #[derive(Deserialize)]

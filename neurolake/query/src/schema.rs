@@ -290,6 +290,7 @@ enum Fit {
     Lossy,
 }
 
+#[expect(clippy::match_same_arms, reason = "each arm has a reason of its own")]
 fn fit(declared: &DataType, stored: &DataType) -> Fit {
     use DataType as T;
     if declared == stored || is_text(declared) && is_text(stored) {

@@ -332,7 +332,7 @@ class Table:
             frame = pl.scan_delta(place.uri, version=at, storage_options=place.options or None)
             stored = frame.collect_schema()
         except Exception as error:
-            raise self._unreadable(place, error) from None
+            raise self._unreadable(place, error, at) from None
         return self._as_declared(frame, stored)
 
     def _as_declared(self, frame: pl.LazyFrame, stored: pl.Schema) -> pl.LazyFrame:
@@ -353,9 +353,13 @@ class Table:
                 expressions.append(pl.col(column).cast(dtype).alias(name))
         return frame.select(expressions)
 
-    def _unreadable(self, place: Place, error: Exception) -> NeurolakeError:
+    def _unreadable(self, place: Place, error: Exception, at: int | datetime | None) -> NeurolakeError:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        message = f"can't open table `{self.full_name}` at {shown_url(place.uri)}: {lines[0][:300]}"
+        state = "" if at is None else f" in version {at}" if isinstance(at, int) else f" as of {at.isoformat()}"
+        message = f"can't open table `{self.full_name}`{state} at {shown_url(place.uri)}: {lines[0][:300]}"
+        if at is not None:
+            latest = "version" if isinstance(at, int) else "as_of"
+            message += f"\nhint: the table may have no such state; leave out `{latest}` for the latest"
         if place.local is None and not place.options and not self._catalog._has_server():
             message += (
                 "\nhint: no server answers that says where its files lie, so this machine's own credentials were tried; "

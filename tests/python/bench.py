@@ -115,10 +115,10 @@ def contender(name, folder):
         return {
             "partition": lambda: connection.sql(
                 f"select * from delta_scan('{uri}') where {where}"
-            ).fetch_arrow_table().num_rows,
+            ).to_arrow_table().num_rows,
             "head": lambda: connection.sql(
                 f"select * from delta_scan('{uri}') limit 10"
-            ).fetch_arrow_table().num_rows,
+            ).to_arrow_table().num_rows,
         }
     if name == "datarepo":
         import warnings

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 SEED = int(os.environ.get("NEUROLAKE_TEST_SEED", "1"))
-COUNT = int(os.environ.get("NEUROLAKE_TEST_FILTERS", "120"))
+COUNT = int(os.environ.get("NEUROLAKE_TEST_FILTERS", "60"))
 TYPES = lakes.DELTA_TYPES | lakes.UNSIGNED
 COMPARE = {"=": operator.eq, "==": operator.eq, "!=": operator.ne, "<>": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 

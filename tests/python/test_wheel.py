@@ -44,7 +44,10 @@ def python(version):
     [("3.10", "2.0.0"), ("3.11", "2.0.0"), ("3.12", "2.1.0"), ("3.13", "2.1.0")],
 )
 def test_other_versions(lake, version, polars):
-    """Filters, expressions and layouts with this Python and this polars."""
+    """Filters, expressions and layouts with this Python and this polars; the oldest and the newest,
+    and those between when everything is asked for."""
+    if version in ("3.11", "3.12") and not os.environ.get("NEUROLAKE_TEST_ALL"):
+        pytest.skip("only with NEUROLAKE_TEST_ALL=1")
     program = python(version)
     if program is None:
         pytest.skip(f"no Python {version} on this machine")
@@ -58,11 +61,11 @@ def test_other_versions(lake, version, polars):
         (venv / "done").touch()
     subprocess.run([inside, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--force-reinstall", WHEEL], check=True)
     run = subprocess.run(
-        [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "test_fuzz.py", "test_client.py", "test_stream.py"],
+        [inside, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", "test_fuzz.py", "test_client.py"],
         cwd=HERE,
         capture_output=True,
         text=True,
-        env={**os.environ, "NEUROLAKE_TEST_FILTERS": "25", "NEUROLAKE_TEST_SERVER_PYTHON": sys.executable},
+        env={**os.environ, "NEUROLAKE_TEST_FILTERS": "15", "NEUROLAKE_TEST_SERVER_PYTHON": sys.executable},
     )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert " passed" in run.stdout

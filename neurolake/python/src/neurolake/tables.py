@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import polars as pl
 
-from neurolake import io_source, show, sql
+from neurolake import delta, io_source, show, sql
 from neurolake.blobs import Blob
 from neurolake.data_types import (
     WrongValue,
@@ -51,6 +51,9 @@ _CASTS = pl.ScanCastOptions(
 # What stands in a path as it is written, whoever wrote it.
 _SAFE_IN_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 
+# polars looks for the escaped name of a folder with any of these, and finds nothing.
+_ESCAPED = re.compile(r"[^\w/.~:@!$&'()*+,;=-]", re.ASCII)
+
 
 class Columns:
     """Columns of a table as expressions: `table.c.ts` is `pl.col("ts")`."""
@@ -76,6 +79,7 @@ class Table:
     def __init__(self, catalog: Catalog, database: str, facts: Mapping[str, Any]) -> None:
         self._catalog = catalog
         self._facts = facts
+        self._kept: tuple[str, delta.Latest] | None = None
         self.name: str = facts["name"]
         self.database = database
 
@@ -195,8 +199,14 @@ class Table:
             return self._remote(found, wanted, at, arguments)
         place = self._place(storage_options)
         if self.kind == "delta" and place is not None:
-            return _finish(self._delta(place, at), found, wanted)
-        if self.kind == "parquet" and place is not None:
+            if place.local is None or not _ESCAPED.search(place.local):
+                return _finish(self._delta(place, at), found, wanted)
+            if not self._catalog._has_server():
+                raise NeurolakeError(
+                    f"can't open table `{self.full_name}` at {place.local}: polars reads no Delta table below a folder whose name "
+                    "has spaces, `%` or other special characters\nhint: rename the folder, or start a server with `neurolake up`, which can"
+                )
+        elif self.kind == "parquet" and place is not None:
             return self._parquet(place, found, wanted)
         return self._remote(found, wanted, at, [])
 
@@ -329,11 +339,22 @@ class Table:
 
     def _delta(self, place: Place, at: int | datetime | None) -> pl.LazyFrame:
         try:
-            frame = pl.scan_delta(place.uri, version=at, storage_options=place.options or None)
-            stored = frame.collect_schema()
+            if place.local is not None and at is None and not place.options:
+                latest = self._latest(place.local)
+                frame, stored = latest.frame(), latest.schema
+            else:
+                frame = pl.scan_delta(place.uri, version=at, storage_options=place.options or None)
+                stored = frame.collect_schema()
         except Exception as error:
-            raise self._unreadable(place, error) from None
+            raise self._unreadable(place, error, at) from None
         return self._as_declared(frame, stored)
+
+    def _latest(self, path: str) -> delta.Latest:
+        kept = self._kept
+        if kept is None or kept[0] != path or not kept[1].still():
+            # In one step, since other threads may ask too.
+            self._kept = kept = path, delta.read(path)
+        return kept[1]
 
     def _as_declared(self, frame: pl.LazyFrame, stored: pl.Schema) -> pl.LazyFrame:
         """The declared columns in their order and types. Columns that are as declared stay as they
@@ -353,9 +374,13 @@ class Table:
                 expressions.append(pl.col(column).cast(dtype).alias(name))
         return frame.select(expressions)
 
-    def _unreadable(self, place: Place, error: Exception) -> NeurolakeError:
+    def _unreadable(self, place: Place, error: Exception, at: int | datetime | None) -> NeurolakeError:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        message = f"can't open table `{self.full_name}` at {shown_url(place.uri)}: {lines[0][:300]}"
+        state = "" if at is None else f" in version {at}" if isinstance(at, int) else f" as of {at.isoformat()}"
+        message = f"can't open table `{self.full_name}`{state} at {shown_url(place.uri)}: {lines[0][:300]}"
+        if at is not None:
+            latest = "version" if isinstance(at, int) else "as_of"
+            message += f"\nhint: the table may have no such state; leave out `{latest}` for the latest"
         if place.local is None and not place.options and not self._catalog._has_server():
             message += (
                 "\nhint: no server answers that says where its files lie, so this machine's own credentials were tried; "

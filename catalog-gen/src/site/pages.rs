@@ -768,6 +768,13 @@ impl<'a> Site<'a> {
 
     /// Link to a line of a source file; without a repository only its text, which is HTML.
     fn source_link(&self, location: &Location) -> Link {
+        // A catalog that a program made of its own tables knows no files.
+        if location.file.is_empty() {
+            return Link {
+                text: String::new(),
+                href: String::new(),
+            };
+        }
         let address = self.source_address(&location.file, Some(location.line));
         Link {
             // Long paths break at their slashes.

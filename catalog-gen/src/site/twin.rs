@@ -84,7 +84,10 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
     );
     fact("Condition", table.cfg.as_deref());
     let declared = format!("{}:{}", table.location.file, table.location.line);
-    fact("Declared at", Some(&declared));
+    fact(
+        "Declared at",
+        Some(declared.as_str()).filter(|_| !table.location.file.is_empty()),
+    );
 
     if let Source::Function { arguments } = &table.source
         && !arguments.is_empty()

@@ -95,12 +95,43 @@ fn table(declared: DeclaredTable) -> CatalogTable {
             partition.data_type = Some(column.data_type.clone());
         }
     }
-    CatalogTable {
+    let mut columns = declared.columns;
+    for column in &mut columns {
+        column.docs = without_links(&column.docs);
+    }
+    let mut table = CatalogTable {
         rust_path: format!("{}::{}", declared.module, declared.declaration.item),
-        columns: declared.columns,
+        columns,
         partition_by: partitions,
         ..declared.declaration.table
+    };
+    table.docs = without_links(&table.docs);
+    if let Some(deprecated) = &mut table.deprecated {
+        deprecated.note = without_links(&deprecated.note);
     }
+    table
+}
+
+/// Links to other items as plain code: only the reader of the source can follow them.
+fn without_links(docs: &str) -> String {
+    let mut plain = String::with_capacity(docs.len());
+    let mut rest = docs;
+    while let Some((before, link)) = rest.split_once("[`") {
+        plain.push_str(before);
+        match link.split_once("`]") {
+            Some((name, after)) if !name.contains('`') && !after.starts_with(['(', '[']) => {
+                plain.push('`');
+                plain.push_str(name);
+                plain.push('`');
+                rest = after;
+            }
+            _ => {
+                plain.push_str("[`");
+                rest = link;
+            }
+        }
+    }
+    plain + rest
 }
 
 /// Database and name of a table.
@@ -179,4 +210,16 @@ fn columns_of(path: &str, nested: &[(&'static str, ColumnsOf)]) -> Vec<Column> {
 
 fn parse<T: serde::de::DeserializeOwned>(json: &str) -> T {
     serde_json::from_str(json).expect("the macro wrote this JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_to_items_become_plain() {
+        let docs = "See [`crate::neural::Spikes`], [`a`](https://example.com) and `[`.";
+        let plain = "See `crate::neural::Spikes`, [`a`](https://example.com) and `[`.";
+        assert_eq!(without_links(docs), plain);
+    }
 }

@@ -39,6 +39,13 @@ def start(command, data, **variables):
     return process, address if "://" in address else f"http://{address}"
 
 
+def end(process):
+    """Ends a real server, which must have lived until now and ends in order."""
+    assert process.poll() is None, f"the server ended by itself with status {process.returncode}"
+    process.terminate()
+    assert process.wait(30) == 0
+
+
 @pytest.fixture(scope="session")
 def lake(tmp_path_factory):
     """Files, catalog and a server of the lake for tests."""
@@ -77,5 +84,4 @@ def demo(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo")
     process, url = start([program], folder)
     yield SimpleNamespace(folder=folder, url=url)
-    process.terminate()
-    process.wait(30)
+    end(process)

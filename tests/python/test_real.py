@@ -8,7 +8,7 @@ import neurolake
 import polars as pl
 import pytest
 import test_fuzz
-from conftest import start
+from conftest import end, start
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +29,7 @@ def real(tmp_path_factory):
     (folder / "data").mkdir()
     process, url = start([program, *options], folder / "data")
     yield SimpleNamespace(full=full, url=url)
-    process.terminate()
-    process.wait(30)
+    end(process)
 
 
 @pytest.mark.parametrize("way", ["delta", "delta remote", "parquet", "hive", "directory", "postgres"])
@@ -41,3 +40,13 @@ def test_random_filters(real, way):
 @pytest.mark.parametrize("way", ["delta remote", "postgres"])
 def test_random_expressions(real, way):
     test_fuzz.test_random_expressions(real, neurolake.connect(real.url), neurolake.connect(real.url, direct=False), way)
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="the Parquet reader rules row groups out by bounds of floats, which don't count NaN")
+@pytest.mark.parametrize("table", ["everything", "plain", "hive", "directory"])
+def test_nan_is_above_every_number(real, table):
+    """Bounds of a file say nothing about its NaN."""
+    rows = neurolake.connect(real.url, direct=False).files[table]
+    nan = real.full["f64"].is_nan()
+    for condition in ("f64 > cast('inf' as double)", "f64 > 1e305 and f64 <> cast('inf' as double)"):
+        assert sorted(rows(filters=condition, columns=["id"]).collect()["id"]) == sorted(real.full.filter(nan)["id"])

@@ -5,7 +5,7 @@
 //! Read in this order: [`location`] (where a table lies), [`snapshots`] (one cached snapshot per
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
-//! own scan), [`write`] (small tables for demos and tests), [`error`].
+//! own scan), [`mod@write`] (small tables for demos and tests), [`error`].
 
 pub mod error;
 mod fallback;

@@ -1,6 +1,6 @@
 //! Made-up data for a declared catalog, so that every table of a lake can be tried on a laptop.
 //!
-//! [`write`] fills a folder: buckets as folders (`buckets/BUCKET/PATH` for Delta and Parquet tables
+//! [`fn@write`] fills a folder: buckets as folders (`buckets/BUCKET/PATH` for Delta and Parquet tables
 //! and the files that blobs point at) and copies of relational tables and sheets
 //! (`copies/DATABASE.TABLE.parquet`), as the stores `local` and `copies` of `neurolake.toml` read
 //! them. Values are guessed from the declaration: type, unit, documentation, links between
@@ -324,7 +324,7 @@ pub async fn write(
     Ok(summary)
 }
 
-/// Stores that read what [`write`] made in this folder: one for each that the catalog names.
+/// Stores that read what [`fn@write`] made in this folder: one for each that the catalog names.
 pub fn stores(catalog: &Catalog, folder: &Path) -> Stores {
     let mut stores = Stores::default();
     for (_, table) in catalog.tables() {

@@ -44,7 +44,10 @@ pub(crate) async fn failures(lake: &Lake) -> Vec<String> {
 /// Rows with all their columns.
 async fn count(snippet: Snippet, lake: &Lake) -> Result<usize> {
     let batches = snippet(lake).await?.collect().await?;
-    Ok(batches.iter().map(|batch| batch.num_rows()).sum())
+    Ok(batches
+        .iter()
+        .map(neurolake::datafusion::arrow::array::RecordBatch::num_rows)
+        .sum())
 }
 """
 # The code begins in a column of its own, so that it stays as it is copied.

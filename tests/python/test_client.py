@@ -233,7 +233,10 @@ def test_nothing_is_touched_to_describe(lake, tmp_path):
     repr(catalog), repr(catalog.lab.animals), catalog.lab.animals._repr_html_()
 
 
-def test_without_a_server(lake, tmp_path):
+def test_without_a_server(lake, tmp_path, monkeypatch):
+    # In the repository itself a built program would be found and started.
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NEUROLAKE_BINARY", raising=False)
     content = json.loads((lake.folder / "catalog.json").read_text())
     for database in content["databases"]:
         for table in database["tables"]:

@@ -248,6 +248,18 @@ pub(crate) fn read(source: &Source) -> Result<(Reader, Reading), Failure> {
     Ok((reader, reading))
 }
 
+/// Reads the source and shows its errors to people.
+pub(crate) fn read_aloud(source: &Source, talk: &Talk) -> Result<(Reader, Reading), Failure> {
+    let (reader, reading) = read(source)?;
+    talk.findings(
+        &reading.findings,
+        &reader.workspace().root,
+        MessageFormat::Human,
+        Severity::Error,
+    )?;
+    Ok((reader, reading))
+}
+
 /// Loads a `catalog.json`.
 pub(crate) fn load(path: &Path) -> Result<Catalog, Failure> {
     let text = if path == Path::new("-") {
@@ -274,13 +286,6 @@ pub(crate) fn catalog(
     if let Some(file) = file {
         return load(file);
     }
-    let (reader, reading) = read(source)?;
-    let root = &reader.workspace().root;
-    talk.findings(
-        &reading.findings,
-        root,
-        MessageFormat::Human,
-        Severity::Error,
-    )?;
+    let (_, reading) = read_aloud(source, talk)?;
     Ok(reading.catalog)
 }

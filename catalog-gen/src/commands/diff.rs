@@ -2,24 +2,15 @@
 
 use catalog_gen::diff::CatalogDiff;
 
-use neurolake_declare::diagnostic::Severity;
-
-use super::{Failure, Outcome, Talk, load, print, read};
-use crate::cli::{Deny, Diff, DiffFormat, MessageFormat};
+use super::{Failure, Outcome, Talk, load, print, read_aloud};
+use crate::cli::{Deny, Diff, DiffFormat};
 
 pub(crate) fn run(arguments: &Diff, talk: &Talk) -> Result<Outcome, Failure> {
     let old = load(&arguments.old)?;
     let new = if let Some(new) = &arguments.new {
         load(new)?
     } else {
-        let (reader, reading) = read(&arguments.source)?;
-        let root = &reader.workspace().root;
-        talk.findings(
-            &reading.findings,
-            root,
-            MessageFormat::Human,
-            Severity::Error,
-        )?;
+        let (_, reading) = read_aloud(&arguments.source, talk)?;
         if !reading.is_good() {
             // Tables with errors would be taken for removed ones.
             return Ok(Outcome::NotInOrder);

@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use catalog_gen::output;
 use catalog_gen::reader::workspace;
 use catalog_gen::stubs::{self, StubFile};
-use neurolake_declare::diagnostic::Severity;
 use neurolake_model::Catalog;
 
 use super::check::count;
-use super::{Failure, Outcome, Talk, load, read, read_options};
-use crate::cli::{MessageFormat, Stubs};
+use super::{Failure, Outcome, Talk, load, read_aloud, read_options};
+use crate::cli::Stubs;
 
 pub(crate) fn run(arguments: &Stubs, talk: &Talk) -> Result<Outcome, Failure> {
     let Some((catalog, target)) = catalog(arguments, talk)? else {
@@ -57,16 +56,9 @@ fn catalog(arguments: &Stubs, talk: &Talk) -> Result<Option<(Catalog, PathBuf)>,
         };
         return Ok(Some((load(file)?, target)));
     }
-    let (reader, reading) = read(&arguments.source)?;
-    let workspace = reader.workspace();
-    talk.findings(
-        &reading.findings,
-        &workspace.root,
-        MessageFormat::Human,
-        Severity::Error,
-    )?;
+    let (reader, reading) = read_aloud(&arguments.source, talk)?;
     let is_good = reading.is_good();
-    Ok(is_good.then(|| (reading.catalog, workspace.target.clone())))
+    Ok(is_good.then(|| (reading.catalog, reader.workspace().target.clone())))
 }
 
 fn check(out: &Path, files: &[StubFile], arguments: &Stubs, talk: &Talk) -> Outcome {

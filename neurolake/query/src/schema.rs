@@ -335,15 +335,19 @@ fn fit(declared: &DataType, stored: &DataType) -> Fit {
             | T::UInt32,
         ) => Fit::Widened,
         (declared, stored) if declared.is_integer() && stored.is_integer() => {
-            let (to, from) = (bits(declared), bits(stored));
-            let fits = match (declared.is_signed_integer(), stored.is_signed_integer()) {
-                (true, false) => from < to,
-                (false, true) => false,
-                _ => from <= to,
-            };
-            widened(fits)
+            widened(integer_fits(declared, stored))
         }
         _ => Fit::Lossy,
+    }
+}
+
+/// Whether every value of an integer type is one of the declared integer type.
+pub(crate) fn integer_fits(declared: &DataType, stored: &DataType) -> bool {
+    let (to, from) = (bits(declared), bits(stored));
+    match (declared.is_signed_integer(), stored.is_signed_integer()) {
+        (true, false) => from < to,
+        (false, true) => false,
+        _ => from <= to,
     }
 }
 

@@ -29,10 +29,12 @@ pub(crate) struct Counting {
 
 impl Counting {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self {
-            inner,
-            requests: Arc::default(),
-        }
+        Self::into(inner, Arc::default())
+    }
+
+    /// Counts together with other stores.
+    pub(crate) fn into(inner: Arc<dyn ObjectStore>, requests: Arc<Mutex<Vec<Request>>>) -> Self {
+        Self { inner, requests }
     }
 
     /// What was asked since the last call.

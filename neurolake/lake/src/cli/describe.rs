@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use datafusion::common::utils::quote_identifier;
 use neurolake_model::{Database, Source, Table, Value};
 
 use super::arguments::{Describe, ReportFormat};
@@ -139,8 +140,8 @@ fn example(name: &str, table: &Table) -> String {
         .example
         .iter()
         .map(|(column, value)| match value {
-            Value::Null => format!("{} is null", identifier(column)),
-            value => format!("{} = {}", identifier(column), literal(value)),
+            Value::Null => format!("{} is null", quote_identifier(column)),
+            value => format!("{} = {}", quote_identifier(column), literal(value)),
         })
         .collect();
     let filter = if filters.is_empty() {
@@ -149,18 +150,6 @@ fn example(name: &str, table: &Table) -> String {
         format!(" where {}", filters.join(" and "))
     };
     format!("select * from {name}{filter} limit 10")
-}
-
-pub(super) fn identifier(name: &str) -> String {
-    let is_plain = name
-        .chars()
-        .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && name.chars().next().is_some_and(|c| !c.is_ascii_digit());
-    if is_plain {
-        name.to_owned()
-    } else {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    }
 }
 
 fn literal(value: &Value) -> String {

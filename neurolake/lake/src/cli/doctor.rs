@@ -96,15 +96,8 @@ async fn examine(context: &Context<'_>, arguments: &Doctor) -> Outcome {
 }
 
 fn table(report: TableReport) -> Finding {
-    let mut finding = Finding {
-        name: format!("{}.{}", report.database, report.table),
-        kind: report.kind,
-        state: "ok",
-        error: None,
-        hint: None,
-        differences: Vec::new(),
-        milliseconds: report.took.as_millis(),
-    };
+    let name = format!("{}.{}", report.database, report.table);
+    let mut finding = Finding::ok(name, report.kind, report.took);
     match report.outcome {
         Health::Ok(health) => {
             finding.differences = health.notes.iter().map(ToString::to_string).collect();
@@ -124,15 +117,7 @@ fn store(report: StoreReport) -> Option<Finding> {
         Some(bucket) => format!("{}: {bucket}", report.store),
         None => report.store,
     };
-    let mut finding = Finding {
-        name,
-        kind: report.kind.to_owned(),
-        state: "ok",
-        error: None,
-        hint: None,
-        differences: Vec::new(),
-        milliseconds: report.took.as_millis(),
-    };
+    let mut finding = Finding::ok(name, report.kind.to_owned(), report.took);
     match report.outcome {
         StoreOutcome::Reachable => {}
         StoreOutcome::NotAsked => return None,
@@ -142,6 +127,18 @@ fn store(report: StoreReport) -> Option<Finding> {
 }
 
 impl Finding {
+    fn ok(name: String, kind: String, took: Duration) -> Self {
+        Self {
+            name,
+            kind,
+            state: "ok",
+            error: None,
+            hint: None,
+            differences: Vec::new(),
+            milliseconds: took.as_millis(),
+        }
+    }
+
     fn blame(&mut self, error: neurolake_query::Error) {
         self.state = "broken";
         self.hint.clone_from(&error.hint);

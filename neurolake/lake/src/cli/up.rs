@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use catalog_gen::output;
 use catalog_gen::site::{Site, SiteOptions};
 use catalog_gen::snippets::Snippets;
+use datafusion::common::utils::quote_identifier;
 use neurolake_model::{Catalog, Endpoints};
 use neurolake_serve::{Doors, Settings};
 use serde::{Deserialize, Serialize};
@@ -15,7 +16,6 @@ use tokio::net::TcpListener;
 
 use super::arguments::Up;
 use super::demo::make_up;
-use super::describe::identifier;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::output::write_atomically;
@@ -282,8 +282,8 @@ impl Ready {
             Some((database, table)) => (
                 format!(
                     "select * from {}.{} limit 5",
-                    identifier(database),
-                    identifier(table)
+                    quote_identifier(database),
+                    quote_identifier(table)
                 ),
                 format!("catalog.db(\"{database}\").table(\"{table}\").head(5).collect()"),
             ),

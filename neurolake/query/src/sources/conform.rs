@@ -3,14 +3,13 @@
 //! What differs only in how it is stored, or fits without loss, is cast; anything else is an error
 //! that names the column.
 
-use std::sync::Arc;
-
-use datafusion::arrow::datatypes::{DataType, Field, Fields, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::Column;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, cast};
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
+use crate::schema::{integer_fits, relax};
 use crate::suggest::nearest;
 use crate::types::arrow_type;
 
@@ -61,11 +60,13 @@ fn find(plan: &LogicalPlan, column: &model::Column, who: &str) -> Result<Expr> {
         return Err(broken(format!("{who} gives two columns `{}`", column.name))
             .with_hint("name the columns that it gives, each once"));
     }
-    let declared = nullable(&arrow_type(&column.data_type));
+    // Declared nullability isn't enforced on the way, and DataFusion compares nested types
+    // including it.
+    let declared = relax(&arrow_type(&column.data_type));
     let given = Expr::Column(Column::new(qualifier.cloned(), field.name()));
     // Not `a as a`: with that and a field of a struct, an optimizer rule of DataFusion 55 makes a
     // projection with two columns of the same name.
-    let expression = if nullable(field.data_type()) == declared {
+    let expression = if relax(field.data_type()) == declared {
         return Ok(given);
     } else if fits(field.data_type(), &declared) {
         cast(given, declared)
@@ -85,30 +86,6 @@ fn find(plan: &LogicalPlan, column: &model::Column, who: &str) -> Result<Expr> {
 
 fn broken(message: String) -> Error {
     Error::new(Kind::Broken, message)
-}
-
-/// The type with nulls allowed everywhere inside: declared nullability isn't enforced on the way,
-/// and DataFusion compares nested types including it.
-pub(crate) fn nullable(data_type: &DataType) -> DataType {
-    let field =
-        |field: &Arc<Field>| Arc::new(Field::new(field.name(), nullable(field.data_type()), true));
-    match data_type {
-        DataType::List(element) => DataType::List(field(element)),
-        DataType::LargeList(element) => DataType::LargeList(field(element)),
-        DataType::Struct(fields) => DataType::Struct(fields.iter().map(field).collect()),
-        DataType::Map(entries, sorted) => {
-            let DataType::Struct(fields) = entries.data_type() else {
-                return data_type.clone();
-            };
-            let [key, value] = fields.as_ref() else {
-                return data_type.clone();
-            };
-            let key = Arc::new(Field::new(key.name(), nullable(key.data_type()), false));
-            let fields = DataType::Struct(Fields::from(vec![key, field(value)]));
-            DataType::Map(Arc::new(Field::new(entries.name(), fields, false)), *sorted)
-        }
-        other => other.clone(),
-    }
 }
 
 /// Whether every value of one type is one of the other.
@@ -155,15 +132,7 @@ fn fits(given: &DataType, declared: &DataType) -> bool {
 fn widens(given: &DataType, declared: &DataType) -> bool {
     use DataType as D;
     match declared {
-        D::Int16 => matches!(given, D::Int8 | D::UInt8),
-        D::Int32 => matches!(given, D::Int8 | D::Int16 | D::UInt8 | D::UInt16),
-        D::Int64 => matches!(
-            given,
-            D::Int8 | D::Int16 | D::Int32 | D::UInt8 | D::UInt16 | D::UInt32
-        ),
-        D::UInt16 => matches!(given, D::UInt8),
-        D::UInt32 => matches!(given, D::UInt8 | D::UInt16),
-        D::UInt64 => matches!(given, D::UInt8 | D::UInt16 | D::UInt32),
+        integer if integer.is_integer() && given.is_integer() => integer_fits(integer, given),
         D::Float32 => matches!(given, D::Float16),
         D::Float64 => matches!(
             given,

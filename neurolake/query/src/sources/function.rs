@@ -27,7 +27,8 @@ use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Chain, Lake, Pins, Scope, Shared};
-use crate::sources::conform::{conform, nullable};
+use crate::schema::relax;
+use crate::sources::conform::conform;
 use crate::sources::{Declared, Source, without_versions};
 use crate::types::arrow_type;
 
@@ -101,7 +102,7 @@ impl Source for Function {
 pub(crate) fn schema(columns: &[model::Column], signature: &Signature) -> SchemaRef {
     let declared = columns
         .iter()
-        .map(|column| Field::new(&column.name, nullable(&arrow_type(&column.data_type)), true));
+        .map(|column| Field::new(&column.name, relax(&arrow_type(&column.data_type)), true));
     let arguments = signature
         .only_arguments()
         .map(|argument| Field::new(&argument.name, argument.value_type.clone(), true));

@@ -1,26 +1,26 @@
 //! Lakes of Parquet files for tests, and a store that counts what is asked of it.
 
 use std::fmt;
-use std::ops::Range;
 use std::path::Path as FilePath;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::util::pretty::pretty_format_batches;
 use async_trait::async_trait;
-use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::BoxStream;
 use neurolake_model::Catalog;
 use neurolake_query::{Error, Lake, ObjectStoreSettings, Request, Store, Stores};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use serde_json::{Value, json};
+
+use crate::counting::{self, Counting};
 
 /// A table as it stands in `catalog.json`.
 pub(crate) fn table(name: &str, uri: &str, partitioning: &str, rest: &Value) -> Value {
@@ -150,16 +150,15 @@ pub(crate) struct Asked {
 
 /// Counts what is asked of all stores of a lake.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Counter(Arc<Mutex<Asked>>);
+pub(crate) struct Counter(Arc<Mutex<Vec<counting::Request>>>);
 
 impl Counter {
     pub(crate) fn lake(&self, catalog: Catalog, stores: Stores) -> Lake {
-        let counter = self.clone();
+        let requests = Arc::clone(&self.0);
         Lake::builder(catalog)
             .stores(stores)
             .wrap_stores(Arc::new(move |inner| {
-                let counter = counter.clone();
-                Arc::new(Counted { inner, counter })
+                Arc::new(Counting::into(inner, Arc::clone(&requests)))
             }))
             .build()
             .unwrap()
@@ -167,97 +166,19 @@ impl Counter {
 
     /// What was asked since the last call.
     pub(crate) fn take(&self) -> Asked {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
-
-    fn list(&self, prefix: Option<&Path>) {
-        let prefix = prefix.map(ToString::to_string).unwrap_or_default();
-        self.0.lock().unwrap().lists.push(prefix);
-    }
-
-    fn read(&self, path: &Path, bytes: u64) {
-        let mut asked = self.0.lock().unwrap();
-        asked.reads.push(path.to_string());
-        asked.bytes += bytes;
-    }
-}
-
-struct Counted {
-    inner: Arc<dyn ObjectStore>,
-    counter: Counter,
-}
-
-impl fmt::Debug for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Counted({:?})", self.inner)
-    }
-}
-
-impl fmt::Display for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Counted({})", self.inner)
-    }
-}
-
-#[async_trait]
-impl ObjectStore for Counted {
-    async fn put_opts(
-        &self,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        self.inner.put_opts(location, payload, options).await
-    }
-
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.inner.put_multipart_opts(location, options).await
-    }
-
-    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        let head = options.head;
-        let result = self.inner.get_opts(location, options).await?;
-        if !head {
-            let asked: Range<u64> = result.range.clone();
-            self.counter.read(location, asked.end - asked.start);
+        let mut asked = Asked::default();
+        for request in std::mem::take(&mut *self.0.lock().unwrap()) {
+            match request {
+                counting::Request::List(prefix) => asked.lists.push(prefix),
+                // What isn't there is asked for, and not read.
+                counting::Request::Head(_) | counting::Request::Get(_, 0) => {}
+                counting::Request::Get(path, bytes) => {
+                    asked.reads.push(path);
+                    asked.bytes += bytes;
+                }
+            }
         }
-        // A file handle would be read past the counter.
-        debug_assert!(matches!(
-            result.payload,
-            GetResultPayload::File(..) | GetResultPayload::Stream(_)
-        ));
-        Ok(result)
-    }
-
-    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let bytes = ranges.iter().map(|range| range.end - range.start).sum();
-        self.counter.read(location, bytes);
-        self.inner.get_ranges(location, ranges).await
-    }
-
-    fn delete_stream(
-        &self,
-        locations: BoxStream<'static, Result<Path>>,
-    ) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.counter.list(prefix);
-        self.inner.list(prefix)
-    }
-
-    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.counter.list(prefix);
-        self.inner.list_with_delimiter(prefix).await
-    }
-
-    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.inner.copy_opts(from, to, options).await
+        asked
     }
 }
 

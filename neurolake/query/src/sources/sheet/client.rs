@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::cells::{Cell, parse_csv};
 use super::token::ServiceAccount;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Kind, Result, chain};
 use crate::stores::SheetsSettings;
 
 /// How long one request may take.
@@ -347,14 +347,4 @@ fn said(body: &Bytes, status: StatusCode) -> String {
         .or_else(|| body["error"].as_str());
     let message = message.or(status.canonical_reason()).unwrap_or("no reason");
     message.chars().take(300).collect()
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -14,6 +14,7 @@ use crate::schema::Difference;
 pub(crate) mod conform;
 pub(crate) mod copy;
 pub(crate) mod delta;
+pub(crate) mod floats;
 pub(crate) mod function;
 pub(crate) mod objects;
 pub(crate) mod parquet;

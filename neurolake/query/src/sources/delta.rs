@@ -14,7 +14,6 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
 };
@@ -39,6 +38,7 @@ use neurolake_model as model;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
 use crate::schema::{self, Difference};
+use crate::sources::floats::NanSafe;
 use crate::sources::objects::{self, Opened};
 use crate::sources::whole::Whole;
 use crate::sources::{Declared, Inspection, Source};
@@ -299,7 +299,7 @@ impl DeltaTable {
         let cache = Arc::clone(&self.opened.footers);
         let store = Arc::new(Whole(Arc::clone(&self.opened.store)));
         let readers = Readers {
-            cached: CachedParquetFileReaderFactory::new(store, cache),
+            files: NanSafe::new(store, cache),
             table: self.declared.name(),
             url: self.snapshot.url().to_owned(),
             opened: self.opened.clone(),
@@ -432,7 +432,7 @@ impl std::fmt::Debug for DeltaTable {
 /// Opens the files of a table, with errors that say which table a file belongs to.
 #[derive(Debug)]
 struct Readers {
-    cached: CachedParquetFileReaderFactory,
+    files: NanSafe,
     table: String,
     url: String,
     opened: Opened,
@@ -448,7 +448,7 @@ impl ParquetFileReaderFactory for Readers {
     ) -> DataFusionResult<Box<dyn AsyncFileReader + Send>> {
         let about = format!("the file {} of {} at {}", file.path(), self.table, self.url);
         let inner = self
-            .cached
+            .files
             .create_reader(partition, file, size_hint, metrics)?;
         Ok(Box::new(Reader {
             inner,

@@ -16,7 +16,6 @@ use datafusion::common::config::TableParquetOptions;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::common::{DFSchema, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -35,6 +34,7 @@ use tokio::time::Instant;
 use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
 use crate::schema;
+use crate::sources::floats::NanSafe;
 use crate::sources::objects::{self, Opened};
 use crate::sources::{Declared, Inspection, Source};
 use crate::types::arrow_type;
@@ -537,7 +537,7 @@ impl Folder {
         let mut options = TableParquetOptions::default();
         options.global.coerce_int96 = Some(facts::INT96_UNIT.into());
         options.global.coerce_int96_tz = Some(facts::INT96_ZONE.into());
-        let reader = CachedParquetFileReaderFactory::new(
+        let reader = NanSafe::new(
             Arc::clone(&self.opened.store),
             Arc::clone(&self.opened.footers),
         );

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::datatypes::{Schema, SchemaRef, TimeUnit};
+use datafusion::arrow::datatypes::{DataType, Schema, SchemaRef, TimeUnit};
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, ScalarValue, Statistics};
 use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
@@ -174,7 +174,11 @@ fn gather(
     let of = served.fields().iter().map(|field| {
         let column = columns.iter().find(|column| column.name == *field.name());
         match stored_index(column, field.name(), &stored) {
-            Some(index) => fitted(&statistics.column_statistics[index], field.data_type()),
+            Some(index) => fitted(
+                &statistics.column_statistics[index],
+                stored.field(index).data_type(),
+                field.data_type(),
+            ),
             None => ColumnStatistics {
                 null_count: Precision::Exact(rows),
                 ..ColumnStatistics::new_unknown()
@@ -188,11 +192,14 @@ fn gather(
 }
 
 /// Statistics of the stored type as those of the served one.
-fn fitted(
-    stored: &ColumnStatistics,
-    to: &datafusion::arrow::datatypes::DataType,
-) -> ColumnStatistics {
-    let cast = |value: &Precision<ScalarValue>| value.cast_to(to).unwrap_or(Precision::Absent);
+fn fitted(stored: &ColumnStatistics, from: &DataType, to: &DataType) -> ColumnStatistics {
+    let cast = |value: &Precision<ScalarValue>| {
+        // They don't count NaN.
+        if from.is_floating() {
+            return Precision::Absent;
+        }
+        value.cast_to(to).unwrap_or(Precision::Absent)
+    };
     ColumnStatistics {
         null_count: stored.null_count,
         min_value: cast(&stored.min_value),

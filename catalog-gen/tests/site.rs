@@ -86,6 +86,7 @@ fn table(name: &str, columns: usize) -> Table {
         deprecated: None,
         aliases: Vec::new(),
         hidden: false,
+        ingest: false,
         cfg: None,
         rust_path: format!("lake::bench::{name}"),
         location: Location {

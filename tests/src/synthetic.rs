@@ -435,6 +435,7 @@ fn declare(random: &mut Random, database: &str, name: &str, local: &[&str], coun
             Vec::new()
         },
         hidden: false,
+        ingest: false,
         cfg: None,
         rust_path: String::new(),
         location: Location::default(),

@@ -151,6 +151,7 @@ pub fn table(
         owner: keys.owner,
         tags,
         freshness: keys.freshness,
+        ingest: false,
         inputs: Vec::new(),
         notebooks: keys.notebooks,
         example: Vec::new(),

@@ -14,6 +14,7 @@ mod history;
 pub mod location;
 pub mod snapshot;
 pub mod snapshots;
+pub mod types;
 pub mod write;
 
 pub use error::{Available, Error, Result};
@@ -22,3 +23,7 @@ pub use location::{At, Location};
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
 pub use write::Writer;
+
+/// The application of the transactions that say how far a table has taken its queue: the version
+/// is the last offset whose rows the table holds.
+pub const INGESTED: &str = "neurolake/ingest";

@@ -120,6 +120,9 @@ pub struct Table {
     /// How old the newest row may be, such as `2s`, `15m`, `24h`, `7d`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub freshness: Option<String>,
+    /// Whether the table takes events: rows that clients send to the ingestion door.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub ingest: bool,
     /// Tables that this one is made from (lineage), sorted by name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<Input>,

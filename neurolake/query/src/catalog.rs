@@ -21,7 +21,7 @@ use crate::lake::Scope;
 use crate::sources::function::{self, FunctionTable};
 use crate::sources::{self, Declared, Source};
 use crate::suggest::nearest;
-use crate::types::arrow_schema;
+use neurolake_delta::types::arrow_schema;
 
 /// All declared tables by database and name.
 pub(crate) struct Tables {

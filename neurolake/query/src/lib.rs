@@ -21,7 +21,6 @@ pub mod session;
 mod sources;
 pub mod stores;
 pub mod suggest;
-pub mod types;
 
 pub use error::{Error, Kind, Result};
 pub use lake::{Lake, LakeBuilder, Limits};

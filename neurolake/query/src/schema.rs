@@ -13,7 +13,7 @@ use datafusion::arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, T
 use neurolake_model::Column;
 use serde::Serialize;
 
-use crate::types::arrow_type;
+use neurolake_delta::types::arrow_type;
 
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

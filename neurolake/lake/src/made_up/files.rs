@@ -9,9 +9,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use neurolake_delta::types::arrow_schema;
 use neurolake_delta::{Location, Writer};
 use neurolake_model::{Column, Partitioning, Source, Table, Type};
-use neurolake_query::types::arrow_schema;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;

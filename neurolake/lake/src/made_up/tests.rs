@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+use neurolake_delta::types::arrow_field;
 use neurolake_model::{Catalog, Column, Source, Table, Type};
-use neurolake_query::types::arrow_field;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use tempfile::TempDir;
 

@@ -11,7 +11,7 @@ use neurolake_model as model;
 use crate::error::{Error, Kind, Result};
 use crate::schema::{integer_fits, relax};
 use crate::suggest::nearest;
-use crate::types::arrow_type;
+use neurolake_delta::types::arrow_type;
 
 /// The plan with the declared columns, in their order. `who` begins the message, such as
 /// "the view `a.b`".

@@ -30,7 +30,7 @@ use crate::lake::{Chain, Lake, Pins, Scope, Shared};
 use crate::schema::relax;
 use crate::sources::conform::conform;
 use crate::sources::{Declared, Source, without_versions};
-use crate::types::arrow_type;
+use neurolake_delta::types::arrow_type;
 
 mod bind;
 

@@ -37,7 +37,7 @@ use crate::schema;
 use crate::sources::floats::NanSafe;
 use crate::sources::objects::{self, Opened};
 use crate::sources::{Declared, Inspection, Source};
-use crate::types::arrow_type;
+use neurolake_delta::types::arrow_type;
 
 mod facts;
 mod paths;

@@ -12,7 +12,7 @@ use neurolake_model::Value;
 use super::Arguments;
 use crate::error::{Error, Kind, Result};
 use crate::sources::Declared;
-use crate::types::arrow_type;
+use neurolake_delta::types::arrow_type;
 
 /// The arguments of a function table.
 pub(crate) struct Signature {

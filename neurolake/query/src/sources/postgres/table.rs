@@ -17,7 +17,7 @@ use super::sql::quoted;
 use crate::error::{Error, Kind, Result};
 use crate::sources::Declared;
 use crate::suggest::nearest;
-use crate::types::arrow_type;
+use neurolake_delta::types::arrow_type;
 
 /// A declared table as its server stores it.
 pub(super) struct Table {

@@ -16,7 +16,7 @@ use neurolake_model::Type;
 
 use crate::error::{Error, Kind, Result};
 use crate::suggest::nearest;
-use crate::types::arrow_field;
+use neurolake_delta::types::arrow_field;
 
 /// What a cell holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -338,7 +338,7 @@ impl Reader<'_> {
             ),
             Type::Decimal { precision, scale } => {
                 let values = self.values(|cell| decimal(cell, *precision, *scale))?;
-                let data_type = crate::types::arrow_type(&self.column.data_type);
+                let data_type = neurolake_delta::types::arrow_type(&self.column.data_type);
                 Arc::new(Decimal128Array::from(values).with_data_type(data_type))
             }
             other => {

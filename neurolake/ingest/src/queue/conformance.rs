@@ -1,0 +1,1 @@
+//! What every queue must do, as tests that an implementation calls.

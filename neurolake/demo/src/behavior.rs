@@ -21,6 +21,7 @@ use neurolake::prelude::*;
     owner = "decoding",
     tags("behavior", "live", "phi"),
     freshness = "2s",
+    ingest,
     notebook(
         "Cursor paths",
         "https://notebooks.example.com/decoding/cursor-paths.ipynb"

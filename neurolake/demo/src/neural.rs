@@ -30,6 +30,7 @@ pub mod sorting;
     owner = "signals",
     tags("neural", "live", "phi"),
     freshness = "2s",
+    ingest,
     notebook(
         "Watch a session live",
         "https://notebooks.example.com/signals/live-session.ipynb"

@@ -26,6 +26,7 @@ use neurolake::prelude::*;
     owner = "devices",
     tags("live", "telemetry"),
     freshness = "3m",
+    ingest,
     notebook(
         "Battery ageing",
         "https://notebooks.example.com/devices/battery-ageing.ipynb"

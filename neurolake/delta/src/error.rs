@@ -168,6 +168,18 @@ impl Error {
         matches!(self, Self::NoSuchVersion { .. } | Self::NoSuchTime { .. })
     }
 
+    /// Whether the store failed: the same may work later.
+    pub fn is_store(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if error.is::<object_store::Error>() || error.is::<Arc<object_store::Error>>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     /// A way out.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

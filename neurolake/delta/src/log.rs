@@ -103,6 +103,11 @@ impl DataFiles {
         self.0.is_empty()
     }
 
+    /// Takes others in.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Bytes of all together.
     pub fn bytes(&self) -> u64 {
         self.0.iter().map(|add| add.size.cast_unsigned()).sum()
@@ -113,14 +118,26 @@ impl DataFiles {
 #[derive(Debug, Clone, Default)]
 pub struct Change {
     /// Files that come.
-    pub adds: DataFiles,
+    pub(crate) adds: DataFiles,
     /// Files that go. The commit fails if one of them is gone already.
     pub(crate) removes: Vec<Remove>,
     /// What happens once only.
-    pub transaction: Option<Transaction>,
+    pub(crate) transaction: Option<Transaction>,
     pub(crate) metadata: Option<Metadata>,
     /// The operation's name in the history, such as `WRITE`.
-    pub operation: &'static str,
+    pub(crate) operation: &'static str,
+}
+
+impl Change {
+    /// Files that come, in one step of an application.
+    pub fn append(adds: DataFiles, step: Transaction) -> Self {
+        Self {
+            adds,
+            transaction: Some(step),
+            operation: "WRITE",
+            ..Self::default()
+        }
+    }
 }
 
 /// A step of an application. The commit happens only if the table stands where the step begins.

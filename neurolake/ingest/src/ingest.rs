@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use arrow::datatypes::SchemaRef;
+use neurolake_delta::types::arrow_schema;
 use neurolake_delta::{INGESTED, Location, Log, LogOptions};
 use neurolake_model::{Catalog, Table};
 use tokio::sync::{Notify, watch};
@@ -15,7 +19,7 @@ use tokio::time::{sleep, timeout};
 use crate::entry::Request;
 use crate::queue::{Appended, Bounds, Queue, QueueError, QueueResult, Record, Stream};
 use crate::tail::{Budget, Tail, Taken};
-use crate::writer::{Flush, Flushed, Position, Writer, offset};
+use crate::writer::{Flush, Flushed, Position, Writer, fit, offset};
 
 /// How often the queue's size is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -88,10 +92,22 @@ struct Shared {
 pub struct Lane {
     stream: Stream,
     table: Arc<Table>,
+    schema: SchemaRef,
     tail: Arc<Tail>,
     position: watch::Sender<Position>,
     urgent: Arc<Notify>,
     is_written_here: AtomicBool,
+}
+
+/// Rows that were accepted and may not be in their table yet.
+#[derive(Debug, Clone)]
+pub struct Unwritten {
+    /// The declared columns.
+    pub schema: SchemaRef,
+    /// The rows, in the order in which they were accepted.
+    pub rows: Vec<RecordBatch>,
+    /// The last offset that was looked at.
+    pub last: u64,
 }
 
 /// How a table is doing.
@@ -149,6 +165,7 @@ impl Ingest {
                     Arc::clone(&budget),
                 )),
                 stream: stream.clone(),
+                schema: arrow_schema(&table.columns),
                 table: Arc::new(table.clone()),
                 position: watch::Sender::new(Position::default()),
                 urgent: Arc::default(),
@@ -329,6 +346,33 @@ impl Ingest {
         let lane = self.lane(stream)?;
         let most = self.shared.settings.unwritten_bytes;
         Ok(lane.tail.everything(after, most).await?)
+    }
+
+    /// The declared columns of a table that takes events.
+    pub fn schema(&self, stream: &Stream) -> Option<&SchemaRef> {
+        let lane = self.shared.streams.get(stream)?;
+        Some(&lane.schema)
+    }
+
+    /// Rows above `after`, all that were acknowledged before this call, as they will stand in the
+    /// table: without those that the writer is going to set aside.
+    ///
+    /// # Errors
+    /// As [`Ingest::tail`].
+    pub async fn unwritten(&self, stream: &Stream, after: u64) -> Result<Unwritten, Refused> {
+        let lane = self.lane(stream)?;
+        let taken = self.tail(stream, after).await?;
+        let last = taken.last().map_or(after, |taken| taken.offset);
+        let schema = Arc::clone(&lane.schema);
+        let rows = taken.iter().filter_map(|taken| taken.rows());
+        let rows = rows.filter(|rows| rows.num_rows() > 0);
+        // Many small requests are one batch to a query.
+        let fitting: Vec<_> = rows.filter_map(|rows| fit(rows, &schema).ok()).collect();
+        let rows = match fitting.is_empty() {
+            true => Vec::new(),
+            false => vec![concat_batches(&schema, &fitting)?],
+        };
+        Ok(Unwritten { schema, rows, last })
     }
 
     /// What a stream holds.

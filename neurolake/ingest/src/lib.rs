@@ -5,11 +5,13 @@
 //! [`neurolake_delta`]; this room refuses to plan queries.
 //!
 //! Read in this order: [`mod@ingest`] (the handle), [`queue`] (what keeps events), [`entry`] (what stands in
-//! a record), [`tail`] (rows on their way), [`writer`] (rows to their table), [`dead_letters`] (rows that
+//! a record), [`tail`] (rows on their way), [`writer`] (rows to their table), [`expose`] (rows on their way, for
+//! other processes), [`dead_letters`] (rows that
 //! don't fit).
 
 pub mod dead_letters;
 pub mod entry;
+pub mod expose;
 pub mod ingest;
 pub mod queue;
 pub mod tail;

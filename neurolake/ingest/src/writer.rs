@@ -495,7 +495,7 @@ fn all_rows(offset: u64, request: &crate::entry::Request, reason: &str) -> Vec<S
 }
 
 /// Rows as the table stores them. They may have been accepted under an older declaration.
-fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+pub(crate) fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     if rows.schema_ref() == schema {
         return Ok(rows.clone());
     }

@@ -29,6 +29,11 @@ pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
 pub use write::Writer;
 
-/// The application of the transactions that say how far a table has taken its queue: the version
-/// is the last offset whose rows the table holds.
+/// Beginning of [`ingested_by`].
 pub const INGESTED: &str = "neurolake/ingest";
+
+/// The application of the transactions that say how far a table has taken a queue: the version is
+/// the last offset whose rows the table holds. A queue that begins anew has another identity.
+pub fn ingested_by(queue: &str) -> String {
+    format!("{INGESTED}/{queue}")
+}

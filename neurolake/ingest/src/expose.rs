@@ -17,13 +17,16 @@ use crate::queue::{QueueError, Stream};
 
 /// Header with the offsets that the rows belong to: `13-20`. Without rows the second is smaller.
 pub const OFFSETS: &str = "neurolake-offsets";
+/// Header with the application of the table's transactions for this queue.
+pub const APPLICATION: &str = "neurolake-application";
 /// Address, with the names of database and table in place of the last two parts.
 pub const PATH: &str = "/v1/tail/{database}/{table}";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
-    after: u64,
+    /// Without it the answer has headers only, those of the end of the queue.
+    after: Option<u64>,
 }
 
 /// The route.
@@ -45,8 +48,17 @@ async fn tail(
         let text = format!("the table `{stream}` takes no events");
         return refusal(StatusCode::NOT_FOUND, "not_found", &text);
     }
-    match ingest.unwritten(&stream, after).await {
-        Ok(unwritten) => respond(after, &unwritten),
+    let answer = async {
+        let application = ingest.application(&stream).await?;
+        let after = match after {
+            Some(after) => after,
+            None => ingest.bounds(&stream).await?.last,
+        };
+        let unwritten = ingest.unwritten(&stream, after).await?;
+        Ok(respond(after, &application, &unwritten))
+    };
+    match answer.await {
+        Ok(response) => response,
         Err(Refused::Queue(error @ QueueError::Trimmed { .. })) => {
             refusal(StatusCode::GONE, "gone", &error.to_string())
         }
@@ -57,7 +69,7 @@ async fn tail(
     }
 }
 
-fn respond(after: u64, unwritten: &Unwritten) -> Response {
+fn respond(after: u64, application: &str, unwritten: &Unwritten) -> Response {
     match encode(unwritten) {
         Ok(bytes) => {
             let offsets = format!("{}-{}", after + 1, unwritten.last.max(after));
@@ -68,6 +80,7 @@ fn respond(after: u64, unwritten: &Unwritten) -> Response {
                 ),
                 (header::CACHE_CONTROL, "no-store".to_owned()),
                 (HeaderName::from_static(OFFSETS), offsets),
+                (HeaderName::from_static(APPLICATION), application.to_owned()),
             ];
             (headers, bytes).into_response()
         }

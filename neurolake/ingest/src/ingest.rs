@@ -10,7 +10,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use neurolake_delta::types::arrow_schema;
-use neurolake_delta::{INGESTED, Location, Log, LogOptions};
+use neurolake_delta::{Location, Log, LogOptions, ingested_by};
 use neurolake_model::{Catalog, Table};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
@@ -285,6 +285,7 @@ impl Ingest {
     /// Another process writes the table: its log says how far it is.
     async fn look_until(&self, stream: &Stream, wanted: u64) -> Result<u64, Refused> {
         let location = self.locate(stream)?;
+        let application = self.application(stream).await?;
         let mut log = None;
         loop {
             let look = async {
@@ -295,7 +296,7 @@ impl Ingest {
                     }
                     none => none.insert(Log::open(&location, &self.shared.options).await?),
                 };
-                let found = offset(log.transaction(INGESTED).await?);
+                let found = offset(log.transaction(&application).await?);
                 Ok((found >= wanted).then(|| log.version()))
             };
             match look.await {
@@ -311,6 +312,14 @@ impl Ingest {
         locate
             .locate(stream.database(), stream.table())
             .map_err(Refused::Table)
+    }
+
+    /// The application of the transactions that say how far a table has taken its stream.
+    ///
+    /// # Errors
+    /// The queue doesn't answer.
+    pub async fn application(&self, stream: &Stream) -> QueueResult<String> {
+        Ok(ingested_by(&self.shared.queue.identity(stream).await?))
     }
 
     /// How a table is doing.

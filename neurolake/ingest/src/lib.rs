@@ -18,6 +18,4 @@ pub mod tail;
 pub mod writer;
 
 pub use ingest::{Ingest, Locate, Settings, Status};
-
-/// The application of the transactions that say how far a table has taken its stream.
-pub use neurolake_delta::INGESTED;
+pub use writer::Flush;

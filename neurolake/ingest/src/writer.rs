@@ -12,7 +12,7 @@ use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::SchemaRef;
 use neurolake_delta::{
-    Change, DataFiles, Error as DeltaError, INGESTED, Location, Log, LogOptions, Transaction,
+    Change, DataFiles, Error as DeltaError, Location, Log, LogOptions, Transaction, ingested_by,
 };
 use neurolake_model::Table;
 use tokio::sync::{Notify, watch};
@@ -116,6 +116,8 @@ impl Trouble {
 /// The table, opened, and how far it is.
 struct Open {
     log: Log,
+    /// Of the transactions for this stream.
+    application: String,
     from: u64,
     /// Committed, and in the queue for [`Flush::grace`].
     settled: VecDeque<(Instant, u64)>,
@@ -183,8 +185,15 @@ impl Writer {
         loop {
             let after = match &open {
                 Some(open) => open.from,
-                // Before anything came there may be no table.
-                None => self.queue.bounds(&self.stream).await?.trimmed,
+                None => {
+                    let trimmed = self.queue.bounds(&self.stream).await?.trimmed;
+                    if trimmed > 0 {
+                        open = Some(self.open().await?);
+                        continue;
+                    }
+                    // Nothing came yet: there may be no table.
+                    trimmed
+                }
             };
             let is_ending = *end.borrow();
             let is_more = if is_ending {
@@ -235,8 +244,23 @@ impl Writer {
         let mut log =
             Log::open_or_create(&self.location, &declared, &partitions, &self.options).await?;
         log.add_columns(&declared).await?;
-        let from = offset(log.transaction(INGESTED).await?);
+        let application = ingested_by(&self.queue.identity(&self.stream).await?);
         let bounds = self.queue.bounds(&self.stream).await?;
+        let mut stands = log.transaction(&application).await?;
+        if stands.is_none() && bounds.trimmed > 0 {
+            // The table was made anew. What the old one held went with it.
+            let trimmed = bounds.trimmed;
+            tracing::warn!(table = %self.stream, trimmed, "a new table goes on with the old queue");
+            let step = Transaction {
+                application: application.clone(),
+                from: None,
+                to: trimmed.cast_signed(),
+            };
+            log.commit(Change::append(DataFiles::default(), step))
+                .await?;
+            stands = log.transaction(&application).await?;
+        }
+        let from = offset(stands);
         if bounds.trimmed > from {
             return Err(Trouble::Lost {
                 from: from + 1,
@@ -244,8 +268,6 @@ impl Writer {
             });
         }
         if bounds.last < from {
-            // A queue that begins anew under a table that doesn't: its offsets would be taken for
-            // old ones.
             return Err(Trouble::Queue(QueueError::Damaged {
                 reason: format!(
                     "the table `{}` holds records up to offset {from}, the queue only knows {}",
@@ -259,6 +281,7 @@ impl Writer {
         });
         Ok(Open {
             log,
+            application,
             from,
             settled: VecDeque::from([(Instant::now(), from)]),
         })
@@ -299,16 +322,16 @@ impl Writer {
         let (files, rows) = self.write_files(&open.log, &batch, &mut dead).await?;
         let count = dead.len();
         if !dead.is_empty() {
-            self.set_aside(dead, to).await?;
+            self.set_aside(dead, &open.application, to).await?;
         }
         let bytes = files.bytes();
         let step = Transaction {
-            application: INGESTED.to_owned(),
+            application: open.application.clone(),
             from: transaction(open.from),
             to: to.cast_signed(),
         };
         let committed = open.log.commit(Change::append(files, step)).await?;
-        open.from = offset(open.log.transaction(INGESTED).await?);
+        open.from = offset(open.log.transaction(&open.application).await?);
         open.settled.push_back((Instant::now(), open.from));
         self.position.send_replace(Position {
             offset: open.from,
@@ -392,11 +415,16 @@ impl Writer {
 
     /// Commits dead letters before the commit that passes them by. Their table has a transaction
     /// of its own, so that they are there once if this is done again.
-    async fn set_aside(&self, mut letters: Vec<SetAside>, to: u64) -> Result<(), Trouble> {
+    async fn set_aside(
+        &self,
+        mut letters: Vec<SetAside>,
+        application: &str,
+        to: u64,
+    ) -> Result<(), Trouble> {
         let location = dead_letters::location(&self.location);
         let schema = dead_letters::schema();
         let mut log = Log::open_or_create(&location, &schema, &[], &self.options).await?;
-        let from = log.transaction(INGESTED).await?;
+        let from = log.transaction(application).await?;
         letters.retain(|aside| aside.offset > offset(from));
         if letters.is_empty() {
             return Ok(());
@@ -408,7 +436,7 @@ impl Writer {
         }
         let files = log.write([dead_letters::rows(&letters)?]).await?;
         let step = Transaction {
-            application: INGESTED.to_owned(),
+            application: application.to_owned(),
             from,
             to: to.cast_signed(),
         };

@@ -121,6 +121,8 @@ pub struct Change {
     pub(crate) adds: DataFiles,
     /// Files that go. The commit fails if one of them is gone already.
     pub(crate) removes: Vec<Remove>,
+    /// The version in which all of them were there.
+    pub(crate) planned_at: u64,
     /// What happens once only.
     pub(crate) transaction: Option<Transaction>,
     pub(crate) metadata: Option<Metadata>,
@@ -135,6 +137,23 @@ impl Change {
             adds,
             transaction: Some(step),
             operation: "WRITE",
+            ..Self::default()
+        }
+    }
+
+    /// Files that hold the rows of others, which were all there in the version `planned_at`.
+    pub(crate) fn rewrite(
+        adds: DataFiles,
+        removes: Vec<Remove>,
+        planned_at: u64,
+        step: Transaction,
+    ) -> Self {
+        Self {
+            adds,
+            removes,
+            planned_at,
+            transaction: Some(step),
+            operation: "OPTIMIZE",
             ..Self::default()
         }
     }
@@ -177,9 +196,23 @@ impl Log {
     /// There is none, it can't be read, or it has features that a writer must honour and this one
     /// doesn't know.
     pub async fn open(location: &Location, options: &LogOptions) -> Result<Self> {
+        Self::open_at(location, options, None).await
+    }
+
+    async fn open_at(
+        location: &Location,
+        options: &LogOptions,
+        version: Option<u64>,
+    ) -> Result<Self> {
         let looked = Looked(Instant::now(), (options.clock)());
         let mut table = DeltaTable::new(location.log_store());
-        let loaded = tokio::time::timeout(commits::PATIENCE * 4, table.load()).await;
+        let load = async {
+            match version {
+                Some(version) => table.load_version(version).await,
+                None => table.load().await,
+            }
+        };
+        let loaded = tokio::time::timeout(commits::PATIENCE * 4, load).await;
         loaded
             .unwrap_or_else(|_| Err(DeltaTableError::generic("no answer in time")))
             .map_err(|source| log_error(location, source))?;
@@ -287,7 +320,7 @@ impl Log {
     /// The log can't be read.
     pub async fn refresh(&mut self) -> Result<()> {
         if self.is_stale() {
-            return self.reopen().await;
+            return self.reopen(None).await;
         }
         self.follow().await.map(drop)
     }
@@ -299,9 +332,9 @@ impl Log {
         monotonic.elapsed() >= STALE || by_wall >= STALE
     }
 
-    async fn reopen(&mut self) -> Result<()> {
+    async fn reopen(&mut self, version: Option<u64>) -> Result<()> {
         let applications: Vec<String> = self.transactions.keys().cloned().collect();
-        *self = Self::open(&self.location, &self.options).await?;
+        *self = Self::open_at(&self.location, &self.options, version).await?;
         for application in applications {
             self.transaction(&application).await?;
         }
@@ -333,7 +366,10 @@ impl Log {
             seen.push(commit);
         }
         if seen.iter().any(|commit| commit.is_other_table) {
-            self.reopen().await?;
+            // Not the newest: what was committed since has not been seen.
+            let looked = self.looked;
+            self.reopen(Some(self.version)).await?;
+            self.looked = looked;
         }
         Ok(seen)
     }
@@ -378,8 +414,13 @@ impl Log {
     pub async fn commit(&mut self, change: Change) -> Result<Committed> {
         self.sync_files(&change.adds).await?;
         if self.is_stale() {
-            self.refuse_other_schema(Self::reopen).await?;
+            let schema = Arc::clone(&self.schema);
+            self.reopen(None).await?;
+            if self.schema != schema {
+                return Err(self.conflict("its schema changed"));
+            }
         }
+        self.refuse_gone(&change).await?;
         let id = Uuid::new_v4().to_string();
         let content = self.encode(&change, &id)?;
         let mut failures = 0;
@@ -421,15 +462,14 @@ impl Log {
                 return Err(self.conflict("its schema changed"));
             }
             self.refuse_removed(&change, &seen)?;
-            match failure {
-                Some(source) if seen.is_empty() => {
-                    failures += 1;
-                    if failures >= MOST_FAILURES {
+            if seen.is_empty() {
+                failures += 1;
+                match failure {
+                    Some(source) if failures >= MOST_FAILURES => {
                         return Err(unclear(&self.location, source));
                     }
-                    back_off(failures).await;
+                    _ => back_off(failures).await,
                 }
-                _ => {}
             }
         }
         Err(self.conflict("others commit all the time"))
@@ -476,7 +516,7 @@ impl Log {
         if self.is_stale() {
             // The machine slept in the middle of it. Was it the next version, or a past one whose
             // commit had been cleaned up?
-            self.reopen().await?;
+            self.reopen(None).await?;
             if self.version > version
                 && commits::read_commit(&self.location, version - 1)
                     .await
@@ -491,7 +531,7 @@ impl Log {
                 });
             }
         } else if change.metadata.is_some() {
-            self.reopen().await?;
+            self.reopen(None).await?;
         } else {
             self.looked = Looked(Instant::now(), (self.options.clock)());
         }
@@ -501,17 +541,21 @@ impl Log {
         })
     }
 
-    async fn refuse_other_schema(
-        &mut self,
-        look: impl AsyncFnOnce(&mut Self) -> Result<()>,
-    ) -> Result<()> {
-        let schema = Arc::clone(&self.schema);
-        look(self).await?;
-        if self.schema == schema {
-            Ok(())
-        } else {
-            Err(self.conflict("its schema changed"))
+    /// Looks for files that go among those that went since the change was planned.
+    async fn refuse_gone(&self, change: &Change) -> Result<()> {
+        if change.removes.is_empty() {
+            return Ok(());
         }
+        for version in change.planned_at + 1..=self.version {
+            let content = commits::read_commit(&self.location, version).await;
+            let content = content.map_err(|source| store_error(&self.location, source))?;
+            let seen = content.and_then(|content| Seen::read(version, &content).ok());
+            match seen {
+                Some(seen) => self.refuse_removed(change, &[seen])?,
+                None => return Err(self.conflict("it was planned too long ago")),
+            }
+        }
+        Ok(())
     }
 
     fn refuse_removed(&self, change: &Change, seen: &[Seen]) -> Result<()> {

@@ -58,7 +58,7 @@ impl Stream {
 
     fn from_safe_name(name: &str, separator: char) -> Option<Self> {
         let (database, table) = name.split_once(separator)?;
-        Some(Self::new(&unescape(database)?, &unescape(table)?))
+        Some(Self::new(&unescape(database, '=')?, &unescape(table, '=')?))
     }
 }
 
@@ -71,8 +71,9 @@ fn escape(part: &str, to: &mut String) {
     }
 }
 
-fn unescape(part: &str) -> Option<String> {
-    let mut pieces = part.split('=');
+/// Undoes what begins with a mark and two hexadecimal digits.
+fn unescape(part: &str, mark: char) -> Option<String> {
+    let mut pieces = part.split(mark);
     let mut bytes = pieces.next()?.as_bytes().to_vec();
     for piece in pieces {
         let (hex, rest) = piece.split_at_checked(2)?;

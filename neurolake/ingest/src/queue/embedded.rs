@@ -52,7 +52,7 @@ pub struct EmbeddedSettings {
     /// Default 4 GiB. When they are used up, appends are refused with [`QueueError::Full`].
     pub max_bytes: u64,
     /// Bytes of the disk that are left free. Too few, and a full disk also stops what would make
-    /// room again. Default 256 MiB.
+    /// room again; at 0 it is filled to the last byte. Default 256 MiB.
     pub min_free_bytes: u64,
     /// Keys that are remembered, in all streams together, about 250 bytes each. Default 4 million.
     pub max_keys: u64,
@@ -172,7 +172,7 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn read(&self, stream: &Stream, after: u64, max_bytes: usize) -> QueueResult<Vec<Entry>> {
-        let known = self.shared.known(stream);
+        let known = self.shared.known(stream)?;
         known.check(stream, after)?;
         if after >= known.last {
             return Ok(Vec::new());
@@ -184,12 +184,12 @@ impl Queue for EmbeddedQueue {
     }
 
     async fn bounds(&self, stream: &Stream) -> QueueResult<Bounds> {
-        let Known { trimmed, last, .. } = self.shared.known(stream);
+        let Known { trimmed, last, .. } = self.shared.known(stream)?;
         Ok(Bounds { trimmed, last })
     }
 
     async fn trim(&self, stream: &Stream, through: u64) -> QueueResult<()> {
-        let known = self.shared.known(stream);
+        let known = self.shared.known(stream)?;
         if through.min(known.last) <= known.trimmed {
             return Ok(());
         }
@@ -277,10 +277,13 @@ impl Shared {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self, stream: &Stream) -> Known {
+    fn known(&self, stream: &Stream) -> QueueResult<Known> {
         let streams = self.streams();
+        if streams.has_ended {
+            return Err(closed());
+        }
         let known = streams.known.get(stream).map(|known| *known.borrow());
-        known.unwrap_or_default()
+        Ok(known.unwrap_or_default())
     }
 
     fn subscribe(&self, stream: &Stream) -> QueueResult<watch::Receiver<Known>> {
@@ -316,7 +319,7 @@ impl Shared {
         let entries = store.read(known.id, after, known.readable, max_bytes)?;
         if entries.is_empty() {
             // The record behind `after` isn't there: it was trimmed meanwhile, or it is lost.
-            self.known(stream).check(stream, after)?;
+            self.known(stream)?.check(stream, after)?;
             return Err(QueueError::Damaged {
                 reason: format!("record {} of the stream `{stream}` is missing", after + 1),
             });

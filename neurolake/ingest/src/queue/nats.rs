@@ -28,8 +28,8 @@ use async_nats::jetstream::context::{
 };
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::stream::{
-    Config, DirectGetErrorKind, DiscardPolicy, RawMessageErrorKind, Republish,
-    RetentionPolicy, StorageType, Stream as Handle,
+    Config, DirectGetErrorKind, DiscardPolicy, RawMessageErrorKind, Republish, RetentionPolicy,
+    StorageType, Stream as Handle,
 };
 use async_nats::jetstream::{self, ErrorCode};
 use async_nats::{Client, ConnectOptions, ServerAddr};
@@ -37,7 +37,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream};
+use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, unescape};
 
 /// Says what was sent, so that a key that is used again can be told from a request that is sent
 /// again.
@@ -54,7 +54,8 @@ const WAIT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub struct NatsSettings {
     /// Servers: `nats://host:4222`, or `tls://host:4222` for encryption, several of a cluster
-    /// separated by commas. A user and a password in it are never shown.
+    /// separated by commas. It may hold a user and a password, `nats://user:password@host`, or a
+    /// token, `nats://token@host`, which are never shown.
     pub url: String,
     /// Who we are, if the URL doesn't say.
     pub credentials: Option<NatsCredentials>,
@@ -116,15 +117,29 @@ impl NatsSettings {
         servers.iter().map(host).collect()
     }
 
-    fn options(&self) -> ConnectOptions {
+    /// Who the URL says we are; the client overlooks it.
+    fn credentials(&self, servers: &[ServerAddr]) -> Option<NatsCredentials> {
+        let server = servers.iter().find(|server| server.has_user_pass())?;
+        let name = unescape(server.username()?, '%')?;
+        Some(match server.password() {
+            Some(password) => NatsCredentials::User {
+                name,
+                password: unescape(password, '%')?.into(),
+            },
+            None => NatsCredentials::Token(name.into()),
+        })
+    }
+
+    fn options(&self, servers: &[ServerAddr]) -> ConnectOptions {
         let mut options = ConnectOptions::new()
             .name("neurolake")
             .request_timeout(Some(self.timeout))
             .connection_timeout(self.timeout);
-        options = match &self.credentials {
+        let credentials = self.credentials.clone();
+        options = match credentials.or_else(|| self.credentials(servers)) {
             None => options,
             Some(NatsCredentials::User { name, password }) => {
-                options.user_and_password(name.clone(), password.expose_secret().into())
+                options.user_and_password(name, password.expose_secret().into())
             }
             Some(NatsCredentials::Token(token)) => options.token(token.expose_secret().into()),
         };
@@ -185,7 +200,7 @@ impl NatsQueue {
             // The URL isn't shown: it may hold a password.
             reason: "the broker's URL is not one, such as `nats://host:4222`".into(),
         })?;
-        let connected = settings.options().connect(servers).await;
+        let connected = settings.options(&servers).connect(servers).await;
         let client = connected.map_err(|error| unavailable(&error))?;
         let context = ContextBuilder::new()
             .timeout(settings.timeout)

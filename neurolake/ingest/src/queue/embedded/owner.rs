@@ -288,11 +288,13 @@ impl Owner {
             }
         }
         let mut written = self.try_write(appends, trims);
-        if matches!(written, Err(fjall::Error::Poisoned)) {
-            // A flush behind our back had failed, and nothing of this was written.
-            if self.reopen().is_ok() {
-                written = self.try_write(appends, trims);
-            }
+        // A flush behind our back has failed, and nothing of this was written. Without room for
+        // flushes it would fail again.
+        if matches!(written, Err(fjall::Error::Poisoned))
+            && self.shared.free_bytes() >= ROOM_FOR_FLUSHES
+            && self.reopen().is_ok()
+        {
+            written = self.try_write(appends, trims);
         }
         match written {
             Ok(answers) => {
@@ -375,7 +377,7 @@ impl Owner {
             self.lanes.insert(stream, lane);
         }
         self.count_bytes();
-        if has_cleared {
+        if has_cleared && !self.has_to_clear() {
             self.compact(store);
         }
         Ok(answers)
@@ -464,13 +466,14 @@ impl Stage<'_> {
     }
 
     fn look_for_room(&self, appends: &[Append]) -> Option<QueueError> {
-        let bytes: usize = appends
-            .iter()
-            .map(|append| append.record.payload.len())
-            .sum();
-        let wanted = self.owner.shared.settings.min_free_bytes + bytes as u64;
-        let is_full = bytes > 0 && self.owner.shared.free_bytes() < wanted;
-        is_full.then(|| QueueError::Full {
+        let shared = &self.owner.shared;
+        let min_free = shared.settings.min_free_bytes;
+        if min_free == 0 || appends.is_empty() {
+            return None;
+        }
+        let payloads = appends.iter().map(|append| append.record.payload.len());
+        let wanted = min_free + payloads.sum::<usize>() as u64;
+        (shared.free_bytes() < wanted).then(|| QueueError::Full {
             reason: format!("its disk has less than {wanted} bytes free"),
         })
     }

@@ -303,12 +303,21 @@ impl Store {
 
     /// Gives the room of removed records free.
     pub(super) fn compact(&self) -> fjall::Result<()> {
+        self.flush()?;
+        self.keyspace.major_compact()?;
+        // Files that were merged stay until a later flush finds that nobody reads them.
+        self.keyspace.insert([COMPACTION_TAG], [])?;
+        self.flush()
+    }
+
+    /// The database's own way to wait for this never ends if the flush fails.
+    fn flush(&self) -> fjall::Result<()> {
         self.keyspace.rotate_memtable()?;
         while self.keyspace.sealed_memtable_count() > 0 {
             self.database.persist(PersistMode::Buffer)?;
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        self.keyspace.major_compact()
+        Ok(())
     }
 }
 
@@ -343,6 +352,7 @@ pub(super) fn sync_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 const AGE_TAG: u8 = b'a';
+const COMPACTION_TAG: u8 = b'c';
 const FORM_TAG: u8 = b'f';
 const KEY_TAG: u8 = b'k';
 const KEYS_TAG: u8 = b'n';

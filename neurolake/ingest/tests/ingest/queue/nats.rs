@@ -37,7 +37,11 @@ async fn keeps_every_promise() {
     conformance::run(async || {
         let number = number.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("test{number}");
-        connect(NatsSettings { prefix, ..settings(&server) }).await
+        connect(NatsSettings {
+            prefix,
+            ..settings(&server)
+        })
+        .await
     })
     .await;
 }
@@ -78,11 +82,22 @@ async fn a_full_stream_refuses_and_trimming_makes_room() {
     };
     assert!(matches!(refused, QueueError::Full { .. }), "{refused}");
     let refused = queue.append(&stream(), keyed("refused")).await;
-    assert!(matches!(refused, Err(QueueError::Full { .. }) | Ok(_)), "{refused:?}");
+    assert!(
+        matches!(refused, Err(QueueError::Full { .. }) | Ok(_)),
+        "{refused:?}"
+    );
     let kept = kept + u64::from(refused.is_ok());
-    assert_eq!(read_all(&queue).await.len() as u64, kept, "old records stay");
+    assert_eq!(
+        read_all(&queue).await.len() as u64,
+        kept,
+        "old records stay"
+    );
     queue.trim(&stream(), kept / 2).await.expect("trims");
-    assert_eq!(append(&queue, record("on")).await.offset, kept + 1, "without a gap");
+    assert_eq!(
+        append(&queue, record("on")).await.offset,
+        kept + 1,
+        "without a gap"
+    );
 }
 
 /// Producers repeat with the same key what they weren't told, as clients do. However often the
@@ -146,7 +161,10 @@ async fn a_server_that_is_away_is_said_to_be() {
     server.kill();
     let begun = Instant::now();
     let unavailable = |answer: Result<(), QueueError>| {
-        assert!(matches!(answer, Err(QueueError::Unavailable { .. })), "{answer:?}");
+        assert!(
+            matches!(answer, Err(QueueError::Unavailable { .. })),
+            "{answer:?}"
+        );
     };
     unavailable(queue.append(&stream(), keyed("2")).await.map(|_| ()));
     unavailable(queue.read(&stream(), 0, 100).await.map(|_| ()));
@@ -199,27 +217,36 @@ async fn a_missing_record_is_noticed() {
     }
     let client = async_nats::connect(server.url()).await.expect("connects");
     let context = async_nats::jetstream::new(client);
-    let handle = context.get_stream("neurolake-db-events").await.expect("a stream");
+    let handle = context
+        .get_stream("neurolake-db-events")
+        .await
+        .expect("a stream");
     handle.delete_message(3).await.expect_err("it is denied");
     assert_eq!(read_all(&queue).await.len(), 5);
-    context.delete_stream("neurolake-db-events").await.expect("deletes");
+    context
+        .delete_stream("neurolake-db-events")
+        .await
+        .expect("deletes");
     let read = queue.read(&stream(), 0, 100).await;
     assert!(matches!(read, Err(QueueError::Damaged { .. })), "{read:?}");
     let appended = queue.append(&stream(), record("6")).await;
-    assert!(matches!(appended, Err(QueueError::Unavailable { .. })), "{appended:?}");
+    assert!(
+        matches!(appended, Err(QueueError::Unavailable { .. })),
+        "{appended:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_we_are_is_kept_to_ourselves() {
-    let server = Server::start(&["--user", "writer", "--pass", "hunter2"]);
+    let server = Server::start(&["--user", "writer", "--pass", "hunter2@/"]);
     let by_url = NatsSettings {
-        url: format!("nats://writer:hunter2@{}", server.address()),
+        url: format!("nats://writer:hunter2%40%2F@{}", server.address()),
         ..settings(&server)
     };
     let by_settings = NatsSettings {
         credentials: Some(NatsCredentials::User {
             name: "writer".into(),
-            password: "hunter2".into(),
+            password: "hunter2@/".into(),
         }),
         ..settings(&server)
     };
@@ -237,7 +264,10 @@ async fn who_we_are_is_kept_to_ourselves() {
     ] {
         let refused = NatsQueue::connect(NatsSettings::new(url)).await;
         let refused = refused.expect_err("it doesn't know us");
-        assert!(matches!(refused, QueueError::Unavailable { .. }), "{refused}");
+        assert!(
+            matches!(refused, QueueError::Unavailable { .. }),
+            "{refused}"
+        );
         assert!(!refused.to_string().contains("hunter3"), "{refused}");
     }
 }
@@ -245,18 +275,26 @@ async fn who_we_are_is_kept_to_ourselves() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_lets_us_in() {
     let server = Server::start(&["--auth", "s3cret"]);
-    let settings = NatsSettings {
+    let by_url = NatsSettings {
+        url: format!("nats://s3cret@{}", server.address()),
+        ..settings(&server)
+    };
+    let by_settings = NatsSettings {
         credentials: Some(NatsCredentials::Token("s3cret".into())),
         ..settings(&server)
     };
-    assert!(!format!("{:?}", settings.credentials).contains("s3cret"));
-    let queue = connect(settings).await;
-    ready(&queue).await;
-    append(&queue, record("1")).await;
+    for settings in [by_url, by_settings] {
+        assert!(!format!("{settings:?} {:?}", settings.credentials).contains("s3cret"));
+        let queue = connect(settings).await;
+        ready(&queue).await;
+        append(&queue, record("1")).await;
+    }
 }
 
 fn pem(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/ingest/queue/tls").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/ingest/queue/tls")
+        .join(name)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,5 +319,8 @@ async fn the_connection_is_encrypted_if_asked() {
     ready(&queue).await;
     append(&queue, record("1")).await;
     let refused = NatsQueue::connect(strangers).await;
-    assert!(matches!(refused, Err(QueueError::Unavailable { .. })), "{refused:?}");
+    assert!(
+        matches!(refused, Err(QueueError::Unavailable { .. })),
+        "{refused:?}"
+    );
 }

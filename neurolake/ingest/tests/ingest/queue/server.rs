@@ -23,7 +23,9 @@ impl Server {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         // It chooses a free port and writes it down.
         let process = spawn(folder.path(), &arguments, -1);
-        let ports = folder.path().join(format!("nats-server_{}.ports", process.id()));
+        let ports = folder
+            .path()
+            .join(format!("nats-server_{}.ports", process.id()));
         let port = port(&ports);
         Self {
             folder,
@@ -64,7 +66,13 @@ fn spawn(folder: &Path, arguments: &[String], port: i32) -> Child {
     let program = std::env::var_os(PROGRAM).map_or_else(|| "nats-server".into(), PathBuf::from);
     let log = fs::File::create(folder.join("log")).expect("a log");
     let spawned = Command::new(&program)
-        .args(["--jetstream", "--addr", "127.0.0.1", "--port", &port.to_string()])
+        .args([
+            "--jetstream",
+            "--addr",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+        ])
         .arg("--store_dir")
         .arg(folder.join("store"))
         .arg("--ports_file_dir")
@@ -91,7 +99,10 @@ fn port(file: &Path) -> u16 {
         if let Some(Some(Ok(port))) = digits.map(|digits| digits.map(str::parse)) {
             return port;
         }
-        assert!(begun.elapsed() < Duration::from_secs(30), "the server doesn't start");
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the server doesn't start"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
 }

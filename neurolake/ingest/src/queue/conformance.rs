@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{Appended, Bounds, Entry, Key, Queue, QueueError, Record, Stream};
 
 /// How long anything may take that must happen at all.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Every promise of [`Queue`], each on a queue of its own.
 ///
@@ -149,7 +149,7 @@ async fn streams_are_apart(queue: &dyn Queue) {
         Stream::new("ü", "naïve table"),
         Stream::new("*", ">"),
     ];
-    streams.extend((0..20).map(|number| Stream::new("many", &format!("t{number}"))));
+    streams.extend((0..6).map(|number| Stream::new("many", &format!("t{number}"))));
     for round in 1..=3 {
         for stream in &streams {
             assert_eq!(

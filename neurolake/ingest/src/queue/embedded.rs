@@ -66,7 +66,7 @@ impl Default for EmbeddedSettings {
             max_bytes: 4 << 30,
             min_free_bytes: 256 << 20,
             max_keys: 4_000_000,
-            remember_keys: Duration::from_secs(24 * 60 * 60),
+            remember_keys: Duration::from_hours(24),
         }
     }
 }

@@ -27,6 +27,7 @@ use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind,
 };
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
+use async_nats::jetstream::publish::PublishAck;
 use async_nats::jetstream::stream::{
     Config, DirectGetErrorKind, DiscardPolicy, RawMessageErrorKind, Republish, RetentionPolicy,
     StorageType, Stream as Handle,
@@ -36,12 +37,15 @@ use async_nats::{Client, ConnectOptions, Request, ServerAddr};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::time::Instant;
 
 use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, unescape};
 
 /// Says what was sent, so that a key that is used again can be told from a request that is sent
 /// again.
 const CONTENT: &str = "Neurolake-Content";
+/// The client has no name for it.
+const DUPLICATE_IN_PROCESS: ErrorCode = ErrorCode(10158);
 /// What the headers of a record take of the server's largest message.
 const HEADER_BYTES: usize = 1024;
 /// Records that are asked for at a time, and the memory that they may take on their way.
@@ -49,6 +53,8 @@ const IN_FLIGHT: usize = 256;
 const IN_FLIGHT_BYTES: usize = 64 << 20;
 /// Records that are asked for in one request, of servers that know it.
 const BATCH: u64 = 4096;
+/// Between two tries of what nobody heard.
+const PAUSE: Duration = Duration::from_millis(50);
 /// How long a wait lasts if no word comes: one that gets lost must not be waited for.
 const WAIT: Duration = Duration::from_secs(1);
 
@@ -103,7 +109,7 @@ impl NatsSettings {
             prefix: "neurolake".into(),
             replicas: 1,
             max_stream_bytes: 1 << 30,
-            duplicate_window: Duration::from_secs(60 * 60),
+            duplicate_window: Duration::from_hours(1),
             timeout: Duration::from_secs(5),
         }
     }
@@ -119,26 +125,13 @@ impl NatsSettings {
         servers.iter().map(host).collect()
     }
 
-    /// Who the URL says we are; the client overlooks it.
-    fn credentials(&self, servers: &[ServerAddr]) -> Option<NatsCredentials> {
-        let server = servers.iter().find(|server| server.has_user_pass())?;
-        let name = unescape(server.username()?, '%')?;
-        Some(match server.password() {
-            Some(password) => NatsCredentials::User {
-                name,
-                password: unescape(password, '%')?.into(),
-            },
-            None => NatsCredentials::Token(name.into()),
-        })
-    }
-
     fn options(&self, servers: &[ServerAddr]) -> ConnectOptions {
         let mut options = ConnectOptions::new()
             .name("neurolake")
             .request_timeout(Some(self.timeout))
             .connection_timeout(self.timeout);
         let credentials = self.credentials.clone();
-        options = match credentials.or_else(|| self.credentials(servers)) {
+        options = match credentials.or_else(|| named_in_url(servers)) {
             None => options,
             Some(NatsCredentials::User { name, password }) => {
                 options.user_and_password(name, password.expose_secret().into())
@@ -165,6 +158,19 @@ impl fmt::Debug for NatsSettings {
             .field("duplicate_window", &self.duplicate_window)
             .finish_non_exhaustive()
     }
+}
+
+/// Who the URL says we are; the client overlooks it.
+fn named_in_url(servers: &[ServerAddr]) -> Option<NatsCredentials> {
+    let server = servers.iter().find(|server| server.has_user_pass())?;
+    let name = unescape(server.username()?, '%')?;
+    Some(match server.password() {
+        Some(password) => NatsCredentials::User {
+            name,
+            password: unescape(password, '%')?.into(),
+        },
+        None => NatsCredentials::Token(name.into()),
+    })
 }
 
 /// A queue in NATS JetStream. See the [module](self) for what it promises.
@@ -283,6 +289,37 @@ impl NatsQueue {
                 }
             }
             _ => unavailable(error),
+        }
+    }
+
+    async fn publish(
+        &self,
+        lane: &Lane,
+        message: PublishMessage,
+    ) -> Result<PublishAck, PublishError> {
+        let begun = Instant::now();
+        loop {
+            let sent = self
+                .context
+                .send_publish(lane.records.clone(), message.clone());
+            let kept = match sent.await {
+                Ok(sent) => sent.await,
+                Err(error) => Err(error),
+            };
+            let is_undecided = match &kept {
+                // The same key is on its way to the replicas right now.
+                Ok(kept) => kept.sequence == 0,
+                Err(error) if code(error) == Some(DUPLICATE_IN_PROCESS) => true,
+                // Nobody heard it: a new stream, or one that chooses another leader.
+                Err(error) => error.kind() == PublishErrorKind::StreamNotFound,
+            };
+            if !is_undecided {
+                return kept;
+            }
+            if begun.elapsed() >= self.settings.timeout {
+                return kept.and(Err(PublishError::new(PublishErrorKind::TimedOut)));
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -424,18 +461,8 @@ impl Queue for NatsQueue {
                 .message_id(hex(&key.digest()))
                 .header(CONTENT, hex(&key.content));
         }
-        let sent = self
-            .context
-            .send_publish(lane.records.clone(), message)
-            .await;
-        let kept = match sent {
-            Ok(sent) => sent.await,
-            Err(error) => Err(error),
-        };
+        let kept = self.publish(&lane, message).await;
         let kept = kept.map_err(|error| publish_error(&error, bytes, limit))?;
-        if kept.sequence == 0 {
-            return Err(unavailable(&"the same key is being kept right now"));
-        }
         if kept.duplicate
             && let Some(key) = &key
         {

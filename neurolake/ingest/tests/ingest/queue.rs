@@ -58,7 +58,7 @@ async fn until<T>(mut attempt: impl AsyncFnMut() -> Result<T, QueueError>) -> T 
     loop {
         match attempt().await {
             Ok(done) => return done,
-            Err(error) if begun.elapsed() > Duration::from_secs(60) => panic!("{error}"),
+            Err(error) if begun.elapsed() > Duration::from_mins(1) => panic!("{error}"),
             Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
     }

@@ -31,7 +31,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const ROOM_FOR_FLUSHES: u64 = 64 << 20;
 /// What the database may take more than twice what it holds, before it is compacted.
 const SLACK_BYTES: u64 = 128 << 20;
-const COMPACTION_PAUSE: Duration = Duration::from_secs(60);
+const COMPACTION_PAUSE: Duration = Duration::from_mins(1);
 /// What a remembered key takes, about.
 const KEY_BYTES: u64 = 250;
 

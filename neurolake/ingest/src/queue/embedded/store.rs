@@ -211,7 +211,7 @@ impl Store {
     pub(super) fn batch(&self) -> Batch<'_> {
         Batch {
             store: self,
-            batch: self.database.batch(),
+            changes: self.database.batch(),
             is_synced: false,
         }
     }
@@ -220,7 +220,7 @@ impl Store {
 /// Changes that become true together.
 pub(super) struct Batch<'a> {
     store: &'a Store,
-    batch: fjall::OwnedWriteBatch,
+    changes: fjall::OwnedWriteBatch,
     is_synced: bool,
 }
 
@@ -235,7 +235,7 @@ impl Batch<'_> {
     }
 
     pub(super) fn clear(&mut self, id: u32, offset: u64) {
-        self.batch
+        self.changes
             .remove(&self.store.keyspace, record_key(id, offset));
     }
 
@@ -251,9 +251,9 @@ impl Batch<'_> {
 
     pub(super) fn forget(&mut self, number: u64, name: Option<&KeyName>) {
         let keyspace = &self.store.keyspace;
-        self.batch.remove(keyspace, age_key(number));
+        self.changes.remove(keyspace, age_key(number));
         if let Some((id, name)) = name {
-            self.batch.remove(keyspace, key_key(*id, name));
+            self.changes.remove(keyspace, key_key(*id, name));
         }
     }
 
@@ -273,12 +273,12 @@ impl Batch<'_> {
     }
 
     fn insert(&mut self, key: impl Into<fjall::UserKey>, value: Vec<u8>) {
-        self.batch.insert(&self.store.keyspace, key, value);
+        self.changes.insert(&self.store.keyspace, key, value);
     }
 
     /// Writes the changes, and waits for the disk if there are records among them.
     pub(super) fn commit(self) -> fjall::Result<()> {
-        if self.batch.is_empty() {
+        if self.changes.is_empty() {
             return Ok(());
         }
         self.store.wait_for_flushes()?;
@@ -286,7 +286,7 @@ impl Batch<'_> {
             true => PersistMode::SyncData,
             false => PersistMode::Buffer,
         };
-        self.batch.durability(Some(mode)).commit()
+        self.changes.durability(Some(mode)).commit()
     }
 }
 
@@ -341,9 +341,22 @@ fn make(folder: &Path, path: &Path) -> fjall::Result<()> {
     store.keyspace.insert([FORM_TAG], FORM)?;
     store.database.persist(PersistMode::SyncAll)?;
     drop(store);
+    sync_tree(&new)?;
     fs::rename(&new, path)?;
     sync_folder(folder)?;
     Ok(())
+}
+
+/// Makes everything in a folder durable: the database doesn't do it for the folders it makes.
+fn sync_tree(folder: &Path) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        match path.is_dir() {
+            true => sync_tree(&path)?,
+            false => File::open(&path)?.sync_all()?,
+        }
+    }
+    sync_folder(folder)
 }
 
 /// Makes the names in a folder durable.

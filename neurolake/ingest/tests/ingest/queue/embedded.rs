@@ -513,9 +513,7 @@ impl Disk {
             .arg(self.path())
             .output();
         let output = String::from_utf8(output.expect("stat").stdout).expect("text");
-        let mut numbers = output
-            .split_whitespace()
-            .map(|number| number.parse::<u64>());
+        let mut numbers = output.split_whitespace().map(str::parse::<u64>);
         let (Some(Ok(blocks)), Some(Ok(bytes))) = (numbers.next(), numbers.next()) else {
             panic!("{output}");
         };

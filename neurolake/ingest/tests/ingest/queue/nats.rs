@@ -65,6 +65,47 @@ async fn survives_its_server() {
     .await;
 }
 
+/// With three servers that keep each record, any of which may be lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_survive_a_server() {
+    let mut servers = Server::cluster();
+    let urls = servers.each_ref().map(Server::url);
+    let settings = NatsSettings {
+        url: urls.join(","),
+        replicas: 3,
+        max_stream_bytes: 8 << 20,
+        ..NatsSettings::new("")
+    };
+    let queue = connect(settings.clone()).await;
+    ready(&queue).await;
+    let number = AtomicU64::new(0);
+    conformance::run(async || {
+        let number = number.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("test{number}");
+        connect(NatsSettings {
+            prefix,
+            ..settings.clone()
+        })
+        .await
+    })
+    .await;
+    for (server, last) in servers.iter_mut().zip([10, 20, 30]) {
+        for number in last - 9..=last {
+            let payload = number.to_string();
+            until(async || queue.append(&stream(), keyed(&payload)).await).await;
+        }
+        server.kill();
+        let all = until(async || {
+            queue.bounds(&stream()).await?;
+            queue.read(&stream(), 0, 1 << 20).await
+        })
+        .await;
+        assert_eq!(all.len() as u64, last, "without one of them");
+        server.restart();
+        until(async || queue.append(&stream(), keyed(&last.to_string())).await).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_stream_refuses_and_trimming_makes_room() {
     let server = Server::start(&[]);

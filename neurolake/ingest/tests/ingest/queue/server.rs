@@ -1,6 +1,7 @@
 //! A NATS server of a test's own.
 
 use std::fs;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -33,6 +34,26 @@ impl Server {
             process,
             port,
         }
+    }
+
+    /// Three servers that share what they keep.
+    pub(super) fn cluster() -> [Self; 3] {
+        let sockets = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
+        let addresses = sockets.map(|socket| socket.local_addr().expect("an address"));
+        let url = |address| format!("nats://{address}");
+        let routes = addresses.map(url).join(",");
+        [0, 1, 2].map(|number| {
+            Self::start(&[
+                "--server_name",
+                &format!("server{number}"),
+                "--cluster_name",
+                "test",
+                "--cluster",
+                &url(addresses[number]),
+                "--routes",
+                &routes,
+            ])
+        })
     }
 
     pub(super) fn address(&self) -> String {

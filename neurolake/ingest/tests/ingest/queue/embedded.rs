@@ -469,6 +469,53 @@ async fn no_damage_goes_unnoticed() {
     }
 }
 
+/// Tables are written behind the appends, and damaged as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_byte_in_a_table_is_noticed() {
+    const RECORDS: u8 = 40;
+    let folder = folder();
+    let queue = open(folder.path()).await.expect("opens");
+    for number in 1..=RECORDS {
+        append(&queue, record(vec![number; 1 << 20])).await;
+    }
+    let tables = folder.path().join("database/keyspaces/1/tables");
+    let table = until(async || {
+        let tables = fs::read_dir(&tables).expect("a folder").flatten();
+        let table = tables.max_by_key(|table| table.metadata().map_or(0, |table| table.len()));
+        table.ok_or(QueueError::Unavailable {
+            reason: "no table yet".into(),
+        })
+    })
+    .await;
+    queue.close().await;
+    let middle = table.metadata().expect("a table").len() / 2;
+    change(&table.path(), usize::try_from(middle).expect("fits"), b"X");
+
+    let queue = open(folder.path()).await.expect("opens");
+    let mut after = 0;
+    let damaged = loop {
+        match queue.read(&stream(), after, 3 << 20).await {
+            Ok(entries) => {
+                assert!(!entries.is_empty(), "the damage is told");
+                for entry in entries {
+                    after += 1;
+                    assert_eq!(entry.offset, after);
+                    assert!(entry.payload.iter().all(|byte| u64::from(*byte) == after));
+                }
+            }
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(damaged, QueueError::Damaged { .. }), "{damaged}");
+    assert!(after > 0, "what stands before it can be read");
+    // What stands behind its block, too.
+    let entries = queue
+        .read(&stream(), after + 3, 1 << 20)
+        .await
+        .expect("reads");
+    assert_eq!(entries[0].offset, after + 4);
+}
+
 fn copy_folder(from: &Path, to: &Path) {
     // Sparse, as journals are mostly holes.
     let copied = Command::new("cp")

@@ -1,0 +1,3 @@
+//! The room of ingestion, from outside.
+
+mod queue;

@@ -5,8 +5,10 @@
 //! Read in this order: [`location`] (where a table lies), [`snapshots`] (one cached snapshot per
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
-//! own scan), [`mod@write`] (small tables for demos and tests), [`error`].
+//! own scan), [`mod@write`] (small tables for demos and tests), [`dead_letters`] (the table beside a
+//! table), [`error`].
 
+pub mod dead_letters;
 pub mod error;
 mod fallback;
 pub mod files;

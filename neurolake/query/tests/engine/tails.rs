@@ -432,7 +432,7 @@ async fn every_query_sees_exactly_what_was_accepted() {
     let seed = seed();
     println!("NEUROLAKE_TEST_SEED={seed}");
     let histories = option_env!("NEUROLAKE_TEST_HISTORIES").and_then(|count| count.parse().ok());
-    let seeds = seed..seed + histories.unwrap_or(25);
+    let seeds = seed..seed + histories.unwrap_or(12);
     let mut running =
         futures::stream::iter(seeds.map(|seed| tokio::spawn(history(seed)))).buffer_unordered(4);
     while let Some(ended) = running.next().await {
@@ -481,7 +481,7 @@ async fn nothing_is_lost_or_doubled_while_all_run_at_once() {
     };
     let lake = world.lake();
     let mut counts = Vec::new();
-    for number in 0..150 {
+    for number in 0..60 {
         let before = *acknowledged.lock().unwrap();
         let sql = match number % 2 {
             0 => "select id from db.t",
@@ -711,7 +711,7 @@ async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
     let world = World::new(simple());
     world.create(&simple_schema(), &[]).await;
     let lake = world.lake();
-    for round in 1..=20 {
+    for round in 1..=10 {
         let id = i64::try_from(round).unwrap();
         world.queue.append(record(id..id + 1));
         let count = [round.to_string()];

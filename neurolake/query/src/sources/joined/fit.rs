@@ -265,7 +265,7 @@ mod tests {
         let coarse = DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()));
         let fitted = fit(utc.clone(), &local).expect("the same instant");
         let expected: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_001]));
-        assert_eq!(fitted, expected);
+        assert_eq!(&fitted, &expected);
         assert!(fit(utc, &coarse).is_none());
     }
 

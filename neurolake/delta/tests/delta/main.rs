@@ -4,4 +4,5 @@
 
 #[path = "../helper/counting.rs"]
 mod counting;
+mod ingested;
 mod snapshots;

@@ -107,13 +107,13 @@ fn audit(door: &Door, settings: &SimulationSettings, totals: &Totals) {
     for _ in 0..bins {
         for bin in sessions.iter_mut().filter_map(Iterator::next) {
             let mut add = |table: &str, id| made.entry(table.into()).or_default().push(id);
-            for row in bin.power {
+            if let Some(row) = bin.power {
                 add("neural.normalized_band_power", (row.session_id, row.bin));
             }
             for row in bin.cursor {
                 add("behavior.cursor_events", (row.session_id, row.seq));
             }
-            for row in bin.health {
+            if let Some(row) = bin.health {
                 add(
                     "telemetry.device_health",
                     (row.implant_id.into(), row.uptime),
@@ -238,6 +238,46 @@ fn audit_prefix(door: &Door, settings: &SimulationSettings, totals: &Totals) {
         })
         .collect();
     assert!(found == expected[..found.len()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_reports_what_the_server_took() {
+    let door = Door::default();
+    let (_task, address) = open(&door, ([127, 0, 0, 1], 0).into()).await;
+    let run = move || {
+        std::process::Command::new(env!("CARGO_BIN_EXE_neurolake-demo"))
+            .args([
+                "simulate",
+                "--duration",
+                "10s",
+                "--speed",
+                "max",
+                "--channels",
+                "4",
+            ])
+            .args(["--format", "json", "--url", &format!("http://{address}")])
+            .output()
+    };
+    let output = tokio::task::spawn_blocking(run).await.unwrap().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let totals: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let kept = door.lock().unwrap();
+    for (index, table) in [
+        "neural.normalized_band_power",
+        "behavior.cursor_events",
+        "telemetry.device_health",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let told = &totals["tables"][index];
+        assert_eq!(told["table"], table);
+        assert_eq!(told["acknowledged"], kept.rows[table].len());
+        assert_eq!(told["made"], told["acknowledged"]);
+    }
+    let bins = kept.rows["neural.normalized_band_power"].iter();
+    let sum: i64 = bins.map(|row| row["bin"].as_i64().unwrap()).sum();
+    assert_eq!(totals["tables"][0]["sum"], sum);
 }
 
 #[tokio::test]

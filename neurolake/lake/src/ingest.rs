@@ -326,12 +326,20 @@ impl<T: Table + Serialize> Producer<T> {
     pub async fn send_with_key(&self, key: &str, rows: &[T]) -> Result<Accepted, IngestError> {
         checked(key)?;
         let path = self.target.path()?;
+        let pieces = self.pieces(rows)?;
+        let last = pieces.len().saturating_sub(1);
         let mut all = Accepted::default();
-        for (number, piece) in self.pieces(rows)?.into_iter().enumerate() {
+        for (number, piece) in pieces.into_iter().enumerate() {
             let post = Post {
                 client: &self.client,
                 path: &path,
                 name: Name::Key(checked(&format!("{key}/{number}"))?),
+                // Commits keep the order, so the last piece speaks for all.
+                ack: if number == last {
+                    self.client.ack
+                } else {
+                    Ack::Queued
+                },
                 body: piece.body.clone(),
                 trouble: &|_| (),
             };
@@ -417,8 +425,8 @@ impl Accepted {
         self.accepted += piece.accepted;
         self.offset = piece.offset;
         self.duplicate = piece.duplicate && (is_first || self.duplicate);
-        self.committed = piece.committed && (is_first || self.committed);
-        self.version = piece.version.filter(|_| self.committed);
+        self.committed = piece.committed;
+        self.version = piece.version;
         self.rejected += piece.rejected;
         self.errors
             .extend(piece.errors.into_iter().map(|mut error| {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
-use super::exit;
+use super::{exit, simulate};
 use crate::Timestamp;
 
 /// Every declared table as a lazy data frame: on a laptop, with the code of production.
@@ -177,7 +177,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
     /// Simulated seconds in a second; `max` sends as fast as the server takes it.
-    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = speed)]
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = simulate::speed)]
     pub(crate) speed: f64,
     /// Channels of an implant.
     #[arg(long, value_name = "N", default_value_t = 1_024)]
@@ -189,7 +189,7 @@ pub(crate) struct Simulate {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) participants: usize,
     /// How long, in simulated time: `90s`, `5m`, `1h` [default: until Ctrl-C].
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
     pub(crate) duration: Option<Duration>,
     /// The simulated time at which it begins, such as `2026-03-01T09:30:00Z` [default: now].
     #[arg(long, value_name = "TIME")]
@@ -197,30 +197,6 @@ pub(crate) struct Simulate {
     /// How the totals are shown in the end.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
-}
-
-fn speed(text: &str) -> Result<f64, String> {
-    if text == "max" {
-        return Ok(f64::INFINITY);
-    }
-    let speed: Option<f64> = text.parse().ok();
-    speed
-        .filter(|speed| *speed > 0.0)
-        .ok_or_else(|| "expected a number above 0, or `max`".to_owned())
-}
-
-/// `90s`, `5m`, `1.5h`; a number alone counts seconds.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, seconds) = match text.char_indices().next_back() {
-        Some((at, 's')) => (&text[..at], 1.0),
-        Some((at, 'm')) => (&text[..at], 60.0),
-        Some((at, 'h')) => (&text[..at], 3_600.0),
-        _ => (text, 1.0),
-    };
-    let number: Option<f64> = number.parse().ok();
-    number
-        .and_then(|number| Duration::try_from_secs_f64(number * seconds).ok())
-        .ok_or_else(|| "expected a time such as `90s`, `5m` or `1h`".to_owned())
 }
 
 #[derive(Debug, Args)]

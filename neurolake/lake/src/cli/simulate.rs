@@ -136,3 +136,52 @@ fn report(totals: &Totals, format: ReportFormat) -> Result<(), Failure> {
     }
     print(&text)
 }
+
+/// `10`, `0.5` or `max`.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    if text == "max" {
+        return Ok(f64::INFINITY);
+    }
+    let speed: Option<f64> = text.parse().ok();
+    speed
+        .filter(|speed| *speed > 0.0)
+        .ok_or_else(|| "expected a number above 0, or `max`".to_owned())
+}
+
+/// `90s`, `5m`, `1.5h`; a number alone counts seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let (number, seconds) = match text.char_indices().next_back() {
+        Some((at, 's')) => (&text[..at], 1.0),
+        Some((at, 'm')) => (&text[..at], 60.0),
+        Some((at, 'h')) => (&text[..at], 3_600.0),
+        _ => (text, 1.0),
+    };
+    let number: Option<f64> = number.parse().ok();
+    number
+        .and_then(|number| Duration::try_from_secs_f64(number * seconds).ok())
+        .ok_or_else(|| "expected a time such as `90s`, `5m` or `1h`".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        for (text, seconds) in [("90s", 90.0), ("5m", 300.0), ("1.5h", 5_400.0), ("7", 7.0)] {
+            assert_eq!(
+                duration(text),
+                Ok(Duration::from_secs_f64(seconds)),
+                "{text}"
+            );
+        }
+        for text in ["", "s", "-1s", "1d", "NaN", "inf", "1e30h", "ü"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(speed("0.5"), Ok(0.5));
+        assert_eq!(speed("max"), Ok(f64::INFINITY));
+        for text in ["0", "-1", "NaN", "fast"] {
+            assert!(speed(text).is_err(), "{text}");
+        }
+    }
+}

@@ -106,7 +106,7 @@ pub enum IngestError {
     Refused(Refusal),
     /// The server can't take rows at the moment (429, 503...), for longer than the client is
     /// patient. Send them again with the same key.
-    #[error("the server takes no rows, asked {attempts} times in {}: {refusal}", Seconds(*.waited))]
+    #[error("the server takes no rows, asked {} in {}: {refusal}", Times(*.attempts), Seconds(*.waited))]
     Busy {
         /// The last answer.
         refusal: Refusal,
@@ -117,7 +117,7 @@ pub enum IngestError {
     },
     /// The server can't be reached, or its answers were lost, for longer than the client is
     /// patient. Whether it took the rows is unknown. Send them again with the same key.
-    #[error("can't reach the server at {url}, tried {attempts} times in {}", Seconds(*.waited))]
+    #[error("can't reach the server at {url}, tried {} in {}", Times(*.attempts), Seconds(*.waited))]
     Unreachable {
         /// Its address.
         url: String,
@@ -145,6 +145,17 @@ pub enum IngestError {
     /// The runtime that a [`Sender`](super::Sender) works on has ended.
     #[error("the sender was stopped before it had sent everything")]
     Ended,
+}
+
+struct Times(u32);
+
+impl fmt::Display for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            1 => f.write_str("once"),
+            times => write!(f, "{times} times"),
+        }
+    }
 }
 
 struct Seconds(Duration);

@@ -42,6 +42,7 @@ pub(super) struct Post<'a> {
     pub(super) client: &'a Client,
     pub(super) path: &'a str,
     pub(super) name: Name,
+    pub(super) ack: Ack,
     pub(super) body: Bytes,
     /// Hears why a request is repeated, and that it no longer is.
     pub(super) trouble: &'a (dyn Fn(Option<String>) + Sync),
@@ -109,7 +110,7 @@ impl Post<'_> {
         let mut answer = ANSWER;
         {
             let mut query = url.query_pairs_mut();
-            if client.ack == Ack::Committed {
+            if self.ack == Ack::Committed {
                 let seconds = client.commit_timeout.as_secs_f64();
                 query.append_pair("ack", "committed");
                 query.append_pair("timeout", &seconds.to_string());

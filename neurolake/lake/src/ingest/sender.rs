@@ -143,7 +143,8 @@ impl<T: Table + Serialize> Sender<T> {
         })
     }
 
-    /// Hands over a row; waits while there is no room for it.
+    /// Hands over a row; waits while there is no room for it. A call that is given up before it
+    /// returns has handed over nothing.
     ///
     /// # Errors
     /// [`IngestError::Row`] for this row only; [`IngestError::Stopped`].
@@ -292,7 +293,7 @@ impl Worker {
     async fn gather(&mut self) -> Batch {
         let mut batch = Batch::default();
         let mut end: Option<Instant> = None;
-        while batch.rows < self.batching.max_rows {
+        while batch.rows < self.batching.max_rows.max(1) {
             let message = match (self.carried.take(), end) {
                 (Some(row), _) => Some(Message::Row(row)),
                 (None, None) => self.rows.recv().await,
@@ -337,6 +338,7 @@ impl Worker {
             client: &self.client,
             path: &self.path,
             name: Name::Sequence(self.producer.clone(), sequence),
+            ack: self.client.ack,
             body: body.into(),
             trouble: &trouble,
         };

@@ -223,6 +223,21 @@ async fn many_rows_are_sent_in_pieces() {
 }
 
 #[tokio::test]
+async fn only_the_last_piece_waits_for_a_commit() {
+    let door = Door::new([]);
+    let running = door.open().await;
+    let producer = client(&running.url)
+        .ack(Ack::Committed)
+        .table::<Readings>()
+        .max_request_bytes(300);
+    let accepted = producer.send(&readings(0..5)).await.unwrap();
+    assert_eq!((accepted.committed, accepted.version), (true, Some(43)));
+    let seen = door.seen();
+    let queries: Vec<&str> = seen.iter().map(|request| request.query.as_str()).collect();
+    assert_eq!(queries, ["", "", "ack=committed&timeout=30"]);
+}
+
+#[tokio::test]
 async fn patience_has_an_end() {
     let busy = || Fault::Answer(StatusCode::SERVICE_UNAVAILABLE, Some("1"), String::new());
     let door = Door::new([busy(), busy()]);
@@ -235,7 +250,7 @@ async fn patience_has_an_end() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the server takes no rows, asked 1 times in 0.0 s: service unavailable (503)"
+        "the server takes no rows, asked once in 0.0 s: service unavailable (503)"
     );
     // A pause that is longer than the patience isn't begun.
     let start = Instant::now();

@@ -63,7 +63,7 @@ use serde::{Deserialize, Serialize};
 pub use error::{IngestError, Refusal, RowError};
 pub use sender::{Batching, Delivery, Sender};
 
-use self::post::{Name, Post, checked};
+use self::post::{Post, checked, piece_name};
 use crate::registry::{self, Table};
 
 const CONNECT: Duration = Duration::from_secs(5);
@@ -111,8 +111,9 @@ impl Invalid {
 pub struct Accepted {
     /// How many rows it took.
     pub accepted: u64,
-    /// Where they stand in the table's stream: the last one's, if they were sent in pieces.
-    pub offset: u64,
+    /// Where they stand in the table's stream: the last piece's, if they were sent in pieces.
+    /// `None` if there was nothing to keep.
+    pub offset: Option<u64>,
     /// All of them were there already, under the same name.
     pub duplicate: bool,
     /// Whether they are in the table. With [`Ack::Committed`], `false` means that this took longer
@@ -197,8 +198,8 @@ impl Client {
         self
     }
 
-    /// How long [`Ack::Committed`] waits for the commit, 30 s otherwise. After that the answer
-    /// says that rows are not [`Accepted::committed`] yet.
+    /// How long [`Ack::Committed`] waits for the commit: whole seconds, at most 300, and 30
+    /// otherwise. After that the answer says that rows are not [`Accepted::committed`] yet.
     #[must_use]
     pub fn commit_timeout(mut self, timeout: Duration) -> Self {
         self.commit_timeout = timeout;
@@ -333,7 +334,7 @@ impl<T: Table + Serialize> Producer<T> {
             let post = Post {
                 client: &self.client,
                 path: &path,
-                name: Name::Key(checked(&format!("{key}/{number}"))?),
+                name: piece_name(key, number)?,
                 // Commits keep the order, so the last piece speaks for all.
                 ack: if number == last {
                     self.client.ack
@@ -413,7 +414,7 @@ impl Piece {
     fn place(&self, mut error: IngestError) -> IngestError {
         if let IngestError::Refused(refusal) = &mut error {
             for row in &mut refusal.rows {
-                row.row += self.first_row as u64;
+                row.place(self.first_row);
             }
         }
         error
@@ -423,7 +424,7 @@ impl Piece {
 impl Accepted {
     fn add(&mut self, piece: Self, first_row: usize, is_first: bool) {
         self.accepted += piece.accepted;
-        self.offset = piece.offset;
+        self.offset = piece.offset.or(self.offset);
         self.duplicate = piece.duplicate && (is_first || self.duplicate);
         self.committed = piece.committed;
         self.version = piece.version;

@@ -138,7 +138,7 @@ fn channel(implant: &Random, number: usize) -> Channel {
     let mut random = implant.nth(number as i64);
     let kind = match random.unit() {
         x if x < 0.035 => ChannelKind::Masked,
-        x if x < 0.05 => ChannelKind::Noisy,
+        x if x < 0.055 => ChannelKind::Noisy,
         _ => ChannelKind::Good,
     };
     let is_tuned = random.chance(0.45);

@@ -47,7 +47,7 @@ pub struct Session {
     next_report: i64,
     random: Random,
     reaches: Reaches,
-    channels: Channels,
+    pub(super) channels: Channels,
     device: Device,
     link: Link,
     /// The radio loses packets in bursts.

@@ -9,8 +9,10 @@ use serde::Deserialize;
 /// A row that the server didn't take, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RowError {
-    /// Number of the row among those that were sent together, counted from 0.
-    pub row: u64,
+    /// Number of the row among those that were sent together, counted from 0. `None` where all of
+    /// them are meant.
+    #[serde(default)]
+    pub row: Option<u64>,
     /// The value in it, such as `band_power[3]`; empty for the row itself.
     #[serde(default)]
     pub path: String,
@@ -20,11 +22,12 @@ pub struct RowError {
 
 impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "row {}", self.row)?;
-        if !self.path.is_empty() {
-            write!(f, ", `{}`", self.path)?;
+        match (self.row, self.path.as_str()) {
+            (None, "") => f.write_str(&self.message),
+            (None, path) => write!(f, "`{path}`: {}", self.message),
+            (Some(row), "") => write!(f, "row {row}: {}", self.message),
+            (Some(row), path) => write!(f, "row {row}, `{path}`: {}", self.message),
         }
-        write!(f, ": {}", self.message)
     }
 }
 
@@ -56,11 +59,17 @@ const SHOWN_ROWS: usize = 3;
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.message, self.status)?;
-        for row in self.rows.iter().take(SHOWN_ROWS) {
+        // The message may tell of the first row already.
+        let untold = || {
+            let rows = self.rows.iter();
+            rows.filter(|row| !self.message.contains(&row.message))
+        };
+        for row in untold().take(SHOWN_ROWS) {
             write!(f, "\n  {row}")?;
         }
-        if self.rows.len() > SHOWN_ROWS {
-            write!(f, "\n  and {} more", self.rows.len() - SHOWN_ROWS)?;
+        match untold().count().saturating_sub(SHOWN_ROWS) {
+            0 => (),
+            more => write!(f, "\n  and {more} more")?,
         }
         if let Some(hint) = &self.hint {
             write!(f, "\nhint: {hint}")?;
@@ -86,7 +95,7 @@ pub enum IngestError {
         item: String,
     },
     /// A key, or the name of a producer, that can't stand in a header.
-    #[error("`{key}` can't name a request: a key is 1 to 200 visible ASCII characters")]
+    #[error("`{key}` can't name a request: a key is 1 to 180 visible ASCII characters")]
     Key {
         /// As given.
         key: String,

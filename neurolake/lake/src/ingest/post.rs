@@ -16,14 +16,23 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A queue answers in milliseconds, a stuck machine never.
 const ANSWER: Duration = Duration::from_secs(30);
-/// What a header may hold without being cut on its way.
-const LONGEST_KEY: usize = 200;
+/// The server takes names of 200 characters, and numbers of pieces stand behind them.
+const LONGEST_KEY: usize = 180;
 
 /// What names a request, so that it isn't taken twice.
 #[derive(Debug, Clone)]
 pub(super) enum Name {
     Key(HeaderValue),
     Sequence(HeaderValue, u64),
+}
+
+/// What names a piece of the rows that a key names.
+pub(super) fn piece_name(key: &str, number: usize) -> Result<Name, IngestError> {
+    let text = format!("{key}/{number}");
+    let value = HeaderValue::from_str(&text);
+    value
+        .map(Name::Key)
+        .map_err(|_| IngestError::Key { key: text })
 }
 
 /// A value for a header, if it may be one.
@@ -111,10 +120,11 @@ impl Post<'_> {
         {
             let mut query = url.query_pairs_mut();
             if self.ack == Ack::Committed {
-                let seconds = client.commit_timeout.as_secs_f64();
+                let partial = u64::from(client.commit_timeout.subsec_nanos() > 0);
+                let seconds = client.commit_timeout.as_secs().saturating_add(partial);
                 query.append_pair("ack", "committed");
                 query.append_pair("timeout", &seconds.to_string());
-                answer += client.commit_timeout;
+                answer = answer.saturating_add(client.commit_timeout);
             }
             if let Some(invalid) = client.invalid.parameter() {
                 query.append_pair("invalid", invalid);
@@ -149,7 +159,8 @@ impl Post<'_> {
         let is_passing = after.is_some()
             || matches!(
                 status,
-                StatusCode::TOO_MANY_REQUESTS
+                StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::TOO_MANY_REQUESTS
                     | StatusCode::BAD_GATEWAY
                     | StatusCode::SERVICE_UNAVAILABLE
                     | StatusCode::GATEWAY_TIMEOUT

@@ -363,6 +363,6 @@ impl Delivery {
         self.rejected += accepted.rejected;
         self.batches += 1;
         self.duplicates += u64::from(accepted.duplicate);
-        self.offset = accepted.offset;
+        self.offset = accepted.offset.unwrap_or(self.offset);
     }
 }

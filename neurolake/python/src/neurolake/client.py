@@ -173,7 +173,8 @@ class Catalog:
         `rows` is a dict, an iterable of dicts, a polars frame, or anything that exports an Arrow
         stream. A frame is checked here: its columns must hold nothing that the declared types don't.
 
-        `ack="committed"` waits until the rows are in the table, for `timeout` seconds at most. Of
+        `ack="committed"` waits until the rows are in the table, for `timeout` seconds at most (up to
+        300; the result says then that they are not `committed` yet, and they are safe). Of
         rows that don't fit, `invalid="reject"` refuses all rows with them, `"skip"` leaves them out
         and names them in the result, `"quarantine"` keeps them in the table's dead letters.
 

@@ -51,15 +51,16 @@ class ServerError(NeurolakeError):
 class RowError:
     """A row that a table doesn't take."""
 
-    row: int
-    """Number of the row, counted from 0."""
+    row: int | None
+    """Number of the row, counted from 0; none where all rows are meant."""
     path: str
     """The value in it, such as `band_power[3]`; empty for the row itself."""
     message: str
     """What was expected, and what was found."""
 
     def __str__(self) -> str:
-        return f"row {self.row}{f', `{self.path}`' if self.path else ''}: {self.message}"
+        place = ", ".join(filter(None, [f"row {self.row}" if self.row is not None else "", f"`{self.path}`" if self.path else ""]))
+        return f"{place}: {self.message}" if place else self.message
 
 
 class IngestError(ServerError, ValueError):

@@ -34,7 +34,8 @@ _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 5.0
 # So many faults of rows are worth reading.
 _SHOWN = 5
-_LONGEST_KEY = 200
+# The server takes keys of 200 characters, and numbers of pieces stand behind them.
+_LONGEST_KEY = 180
 
 Ack = Literal["queued", "committed"]
 Invalid = Literal["reject", "skip", "quarantine"]
@@ -98,7 +99,7 @@ def ingest(
         seconds, query = _ANSWER_SECONDS, dict(options)
         # Commits keep the order, so the last piece speaks for all.
         if ack == "committed" and following is None:
-            query.update(ack="committed", timeout=f"{timeout:g}")
+            query.update(ack="committed", timeout=str(math.ceil(timeout)))
             seconds += timeout
         address = f"{path}?{urlencode(query)}" if query else path
         headers = {"Content-Type": piece.kind, "Idempotency-Key": f"{key}/{number}"}
@@ -133,7 +134,7 @@ def _send(server: Server, path: str, body: bytes, headers: Mapping[str, str], se
 def _added(total: Ingested, answer: Mapping[str, Any], piece: _Piece, number: int) -> Ingested:
     return Ingested(
         accepted=total.accepted + answer["accepted"],
-        offset=answer.get("offset"),
+        offset=total.offset if answer.get("offset") is None else answer["offset"],
         duplicate=bool(answer.get("duplicate")) and (total.duplicate or number == 0),
         committed=bool(answer.get("committed")),
         version=answer.get("version"),
@@ -145,13 +146,15 @@ def _added(total: Ingested, answer: Mapping[str, Any], piece: _Piece, number: in
 
 def _row_errors(found: Any, first_row: int) -> list[RowError]:
     rows = [entry for entry in found or [] if isinstance(entry, dict)]
-    return [RowError(int(entry.get("row", 0)) + first_row, str(entry.get("path") or ""), str(entry.get("message", ""))) for entry in rows]
+    numbers = [None if entry.get("row") is None else int(entry["row"]) + first_row for entry in rows]
+    return [RowError(number, str(entry.get("path") or ""), str(entry.get("message", ""))) for number, entry in zip(numbers, rows)]
 
 
 def _failure(error: ServerError, piece: _Piece, total: Ingested, name: str) -> IngestError:
     rows = _row_errors(error.rows, piece.first_row)
     text, _, hint = str(error).partition("\nhint: ")
-    text += _listed(rows)
+    # The message may tell of the first row already.
+    text += _listed([row for row in rows if row.message not in text])
     if hint:
         text += f"\nhint: {hint}"
     if piece.first_row:
@@ -306,7 +309,7 @@ def _misfits(frame: pl.DataFrame, columns: list[dict[str, Any]]) -> list[RowErro
         column = declared.get(series.name)
         if column is None:
             near = nearest(series.name, declared)
-            found.append(RowError(0, series.name, f"no such column; did you mean `{near}`?" if near else "no such column"))
+            found.append(RowError(None, series.name, f"no such column; did you mean `{near}`?" if near else "no such column"))
             continue
         misfit = _misfit(series, column["type"], column["nullable"])
         if misfit is not None:
@@ -314,8 +317,8 @@ def _misfits(frame: pl.DataFrame, columns: list[dict[str, Any]]) -> list[RowErro
             found.append(RowError(row, series.name + path, message))
     for column in columns:
         if not column["nullable"] and column["name"] not in frame.columns:
-            found.append(RowError(0, column["name"], "missing"))
-    return sorted(found, key=lambda misfit: misfit.row)
+            found.append(RowError(None, column["name"], "missing"))
+    return sorted(found, key=lambda misfit: -1 if misfit.row is None else misfit.row)
 
 
 def _misfit(series: pl.Series, declared: Type, nullable: bool) -> tuple[int, str, str] | None:

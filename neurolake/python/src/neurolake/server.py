@@ -25,8 +25,9 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 # To connect and to say who is there; a query may take as long as the server lets it.
 _GREETING_SECONDS = 10.0
 _QUERY_SECONDS = 900.0
-# Too many requests, and what a proxy or a server says while it starts or ends.
-_PASSING = (429, 502, 503, 504)
+# The network or the server was too slow, too many requests, and what a proxy or a server says while
+# it starts or ends.
+_PASSING = (408, 429, 502, 503, 504)
 
 
 class Server:

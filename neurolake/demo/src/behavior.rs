@@ -30,6 +30,7 @@ use neurolake::prelude::*;
 )]
 #[doc(alias = "kinematics")]
 #[doc(alias = "mouse")]
+#[derive(serde::Serialize)]
 pub struct CursorEvents {
     /// When the app applied the event, clock of the computer.
     pub ts: Timestamp,

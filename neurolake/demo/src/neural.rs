@@ -43,6 +43,7 @@ pub mod sorting;
 )]
 #[doc(alias = "SBP")]
 #[doc(alias = "spiking band power")]
+#[derive(serde::Serialize)]
 pub struct NormalizedBandPower {
     /// Start of the bin on the implant's clock.
     pub ts: Timestamp,

@@ -35,6 +35,7 @@ use neurolake::prelude::*;
 )]
 #[doc(alias = "heartbeat")]
 #[doc(alias = "vitals")]
+#[derive(serde::Serialize)]
 pub struct DeviceHealth {
     /// Time of the report on the implant's clock.
     pub ts: Timestamp,

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
+use crate::location::Location;
+
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -123,6 +125,13 @@ fn seconds(time: &DateTime<Utc>) -> String {
 }
 
 impl Error {
+    pub(crate) fn store(location: &Location, source: object_store::Error) -> Self {
+        Self::Store {
+            url: location.url.to_string(),
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether it is the question that is wrong, not the table.
     pub fn is_question(&self) -> bool {
         matches!(self, Self::NoSuchVersion { .. } | Self::NoSuchTime { .. })

@@ -11,6 +11,7 @@ pub mod error;
 mod fallback;
 pub mod files;
 mod history;
+pub mod lease;
 pub mod location;
 pub mod snapshot;
 pub mod snapshots;
@@ -19,6 +20,7 @@ pub mod write;
 
 pub use error::{Available, Error, Result};
 pub use files::Files;
+pub use lease::Lease;
 pub use location::{At, Location};
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};

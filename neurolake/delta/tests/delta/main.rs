@@ -1,7 +1,10 @@
-//! Snapshots of real tables, written by deltalake.
+//! Snapshots of real tables, written by deltalake; leases and maintenance of them.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 #[path = "../helper/counting.rs"]
 mod counting;
+#[path = "../helper/hooked.rs"]
+mod hooked;
+mod lease;
 mod snapshots;

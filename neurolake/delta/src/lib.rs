@@ -7,6 +7,7 @@
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
 //! own scan), [`mod@write`] (small tables for demos and tests), [`error`].
 
+pub mod atomicity;
 pub mod error;
 mod fallback;
 pub mod files;

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod atomicity;
 #[path = "../helper/counting.rs"]
 mod counting;
 #[path = "../helper/hooked.rs"]

@@ -93,6 +93,46 @@ pub enum Error {
         #[source]
         source: Arc<deltalake::DeltaTableError>,
     },
+    /// The table asks more of a writer than this one can do.
+    #[error("the Delta table at {url} can't be written: {reason}")]
+    CantWrite {
+        /// Address of the folder.
+        url: String,
+        /// What it asks.
+        reason: String,
+    },
+    /// Somebody else takes an application's steps.
+    #[error(
+        "the Delta table at {url} stands at {found:?} for `{application}`, not at {expected:?}: \
+         somebody else writes it"
+    )]
+    Fenced {
+        /// Address of the folder.
+        url: String,
+        /// Whose steps.
+        application: String,
+        /// Where the step was to begin.
+        expected: Option<i64>,
+        /// Where the table stands.
+        found: Option<i64>,
+    },
+    /// What a commit was made for is no longer so. Nothing was committed.
+    #[error("nothing was committed to the Delta table at {url}: {reason}")]
+    Conflict {
+        /// Address of the folder.
+        url: String,
+        /// What changed.
+        reason: String,
+    },
+    /// The store failed in the middle of a commit, which may have happened or may happen later.
+    #[error("whether the commit to the Delta table at {url} happened is not known")]
+    Unclear {
+        /// Address of the folder.
+        url: String,
+        /// What the store says.
+        #[source]
+        source: Arc<object_store::Error>,
+    },
 }
 
 /// The versions that time travel can reach.
@@ -137,6 +177,18 @@ impl Error {
         matches!(self, Self::NoSuchVersion { .. } | Self::NoSuchTime { .. })
     }
 
+    /// Whether the store failed: the same may work later.
+    pub fn is_store(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if error.is::<object_store::Error>() || error.is::<Arc<object_store::Error>>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     /// A way out.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
@@ -151,7 +203,11 @@ impl Error {
                 Some("older versions disappear when the log is cleaned up")
             }
             Self::Exists { .. } => Some("choose another folder"),
-            Self::Log { .. }
+            Self::CantWrite { .. } => Some("write it with the engine that made it"),
+            Self::Fenced { .. } => Some("let only one process write each table"),
+            Self::Unclear { .. } => Some("try again: what happened will be seen then"),
+            Self::Conflict { .. }
+            | Self::Log { .. }
             | Self::Files { .. }
             | Self::Unsupported { .. }
             | Self::Write { .. } => None,

@@ -141,6 +141,11 @@ pub type QueueResult<T> = Result<T, QueueError>;
 /// [`conformance`].
 #[async_trait]
 pub trait Queue: fmt::Debug + Send + Sync {
+    /// Names the stream for ever. A stream that begins anew under the same name has another
+    /// identity, so that its offsets are not taken for those of the one before. Letters, digits,
+    /// `-`.
+    async fn identity(&self, stream: &Stream) -> QueueResult<String>;
+
     /// Keeps a record. When this returns, the record is durable and readable.
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended>;
 

@@ -12,6 +12,7 @@ mod doctor;
 mod environment;
 mod exit;
 mod failure;
+mod ingest;
 mod open;
 mod output;
 mod query;

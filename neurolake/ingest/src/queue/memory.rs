@@ -1,6 +1,7 @@
 //! A queue that forgets everything when the process ends. For tests.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -10,8 +11,9 @@ use tokio::sync::Notify;
 use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream};
 
 /// Keeps records in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryQueue {
+    identity: String,
     streams: Mutex<HashMap<Stream, Kept>>,
     changed: Notify,
 }
@@ -29,6 +31,17 @@ impl Kept {
     }
 }
 
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            identity: format!("memory-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+            streams: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+}
+
 impl MemoryQueue {
     fn lock(&self) -> MutexGuard<'_, HashMap<Stream, Kept>> {
         // Nothing can panic while the map is held.
@@ -38,6 +51,10 @@ impl MemoryQueue {
 
 #[async_trait]
 impl Queue for MemoryQueue {
+    async fn identity(&self, _: &Stream) -> QueueResult<String> {
+        Ok(self.identity.clone())
+    }
+
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended> {
         let mut streams = self.lock();
         let kept = streams.entry(stream.clone()).or_default();

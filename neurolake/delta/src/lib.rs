@@ -17,9 +17,11 @@ mod history;
 pub mod lease;
 pub mod location;
 pub mod log;
+pub mod maintenance;
 pub mod snapshot;
 pub mod snapshots;
 pub mod types;
+pub mod vacuum;
 pub mod write;
 
 pub use commits::{Commits, ConditionalPut, Put};
@@ -28,8 +30,10 @@ pub use files::Files;
 pub use lease::Lease;
 pub use location::{At, Location};
 pub use log::{Change, Clock, Committed, DataFiles, FileWriter, Log, LogOptions, Transaction};
+pub use maintenance::{LogKept, LogUpkeep, keep_log};
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
+pub use vacuum::{Scope, VacuumOptions, Vacuumed, vacuum};
 pub use write::Writer;
 
 /// Beginning of [`ingested_by`].

@@ -8,4 +8,8 @@ mod counting;
 #[path = "../helper/hooked.rs"]
 mod hooked;
 mod lease;
+mod maintenance;
 mod snapshots;
+#[path = "../helper/tables.rs"]
+mod tables;
+mod vacuum;

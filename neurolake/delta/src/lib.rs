@@ -9,26 +9,33 @@
 //! [`mod@write`] (small tables for demos and tests), [`dead_letters`] (the table beside a table),
 //! [`error`].
 
+pub mod atomicity;
 pub mod commits;
 pub mod dead_letters;
 pub mod error;
 mod fallback;
 pub mod files;
 mod history;
+pub mod lease;
 pub mod location;
 pub mod log;
+pub mod maintenance;
 pub mod snapshot;
 pub mod snapshots;
 pub mod types;
+pub mod vacuum;
 pub mod write;
 
 pub use commits::{Commits, ConditionalPut, Put};
 pub use error::{Available, Error, Result};
 pub use files::Files;
+pub use lease::Lease;
 pub use location::{At, Location};
 pub use log::{Change, Clock, Committed, DataFiles, FileWriter, Log, LogOptions, Transaction};
+pub use maintenance::{LogKept, LogUpkeep, keep_log};
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
+pub use vacuum::{Scope, VacuumOptions, Vacuumed, vacuum};
 pub use write::Writer;
 
 /// Beginning of [`ingested_by`].

@@ -13,7 +13,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use crate::INGESTED;
 use crate::error::{Error, Result};
 use crate::fallback::Fallback;
 use crate::files::{self, Files};
@@ -46,15 +45,22 @@ pub struct Snapshot {
     commit: Option<CommitFile>,
     adds: OnceLock<Result<Adds>>,
     files: OnceLock<Result<Arc<Files>>>,
-    ingested: OnceCell<u64>,
+    ingested: OnceCell<Ingested>,
     earlier: Option<Earlier>,
 }
 
 /// How far an earlier version had taken its queue.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Earlier {
     version: u64,
-    ingested: u64,
+    ingested: Ingested,
+}
+
+/// The last offset of a queue whose rows are there.
+#[derive(Debug, Clone)]
+struct Ingested {
+    application: Arc<str>,
+    offset: u64,
 }
 
 /// Commits that are read one by one to learn what became of an earlier version's transaction. With
@@ -220,64 +226,76 @@ impl Snapshot {
         self.files.get().is_some()
     }
 
-    /// How far this version has taken its queue: the last offset whose rows it holds, by the
-    /// transaction of [`INGESTED`]. 0 if there is none.
+    /// How far this version has taken a queue: the last offset whose rows it holds, by the
+    /// transaction of this application, see [`crate::ingested_by`]. 0 if there is none.
     ///
     /// deltalake reads the log for it, which takes longer the more commits there are. That is done
     /// once for a table, when first asked; versions after it read the commits between.
     ///
     /// # Errors
     /// The log can't be read.
-    pub async fn ingested(&self) -> Result<u64> {
+    pub async fn ingested(&self, application: &str) -> Result<u64> {
         let ingested = self.ingested.get_or_try_init(|| async {
-            match self.ingested_since().await? {
-                Some(ingested) => Ok(ingested),
-                None => self.ingested_by_log().await,
-            }
+            let offset = match self.ingested_since(application).await? {
+                Some(offset) => offset,
+                None => self.ingested_by_log(application).await?,
+            };
+            let application = application.into();
+            Ok(Ingested {
+                application,
+                offset,
+            })
         });
-        ingested.await.copied()
+        let ingested = ingested.await?;
+        if *ingested.application == *application {
+            return Ok(ingested.offset);
+        }
+        // A table that two queues fill, or whose queue began anew.
+        self.ingested_by_log(application).await
     }
 
-    /// Whether [`Snapshot::ingested`] was asked for, of this version or of one before.
-    pub(crate) fn has_ingested(&self) -> bool {
-        self.known().is_some()
+    /// The application that [`Snapshot::ingested`] was asked for, of this version or of one before.
+    pub(crate) fn ingesting(&self) -> Option<Arc<str>> {
+        self.known().map(|known| known.ingested.application)
     }
 
     fn known(&self) -> Option<Earlier> {
         let here = self.ingested.get().map(|ingested| Earlier {
             version: self.version,
-            ingested: *ingested,
+            ingested: ingested.clone(),
         });
-        here.or(self.earlier)
+        here.or_else(|| self.earlier.clone())
     }
 
     /// What the commits after an earlier version say. `None`: they don't.
-    async fn ingested_since(&self) -> Result<Option<u64>> {
-        let Some(earlier) = self.earlier else {
+    async fn ingested_since(&self, application: &str) -> Result<Option<u64>> {
+        let Some(earlier) = &self.earlier else {
             return Ok(None);
         };
-        if self.version - earlier.version > FOLLOWED {
+        if *earlier.ingested.application != *application
+            || self.version - earlier.version > FOLLOWED
+        {
             return Ok(None);
         }
         // Newest first: a commit of a table that takes events mostly has the transaction.
         for version in (earlier.version + 1..=self.version).rev() {
-            match history::transaction(&self.location, version, INGESTED).await? {
+            match history::transaction(&self.location, version, application).await? {
                 Transaction::Version(offset) => return Ok(Some(offset_of(offset))),
                 Transaction::Nothing => {}
                 Transaction::Unknown => return Ok(None),
             }
         }
-        Ok(Some(earlier.ingested))
+        Ok(Some(earlier.ingested.offset))
     }
 
     /// Boxed, so that no caller's future holds deltalake's state.
-    fn ingested_by_log(&self) -> BoxFuture<'_, Result<u64>> {
+    fn ingested_by_log<'a>(&'a self, application: &'a str) -> BoxFuture<'a, Result<u64>> {
         async move {
             let table = self.table.get();
             let broken = |source| log_error(&self.location, source);
             let state = table.snapshot().map_err(broken)?;
             let log = table.log_store();
-            let version = state.transaction_version(log.as_ref(), INGESTED).await;
+            let version = state.transaction_version(log.as_ref(), application).await;
             Ok(version.map_err(broken)?.map_or(0, offset_of))
         }
         .boxed()

@@ -1,7 +1,7 @@
 //! Rows on their way: accepted for a table, but not committed to it yet.
 //!
 //! Whoever accepts rows puts them into records with dense offsets, and a commit of the table says
-//! up to which offset it has taken them (the transaction [`neurolake_delta::INGESTED`]). A query
+//! up to which offset it has taken them (the transaction of [`neurolake_delta::ingested_by`]). A query
 //! reads the table at a snapshot, and here the rows of all records behind that snapshot's offset:
 //! each row once, whatever is committed, compacted or trimmed meanwhile. Time decides nothing.
 //!
@@ -21,6 +21,12 @@ pub use remote::{RemoteTails, Timeouts};
 /// The rows on their way to one table.
 #[async_trait]
 pub trait Tail: fmt::Debug + Send + Sync {
+    /// The application of the table's transactions for this queue.
+    ///
+    /// # Errors
+    /// [`TailError::Unavailable`]
+    async fn application(&self) -> Result<String, TailError>;
+
     /// The rows of all records with offsets above `after` that were acknowledged before this call,
     /// in the order of their offsets. Also of later ones, as long as none is skipped and none can
     /// still be lost.

@@ -66,10 +66,13 @@ async fn a_snapshot_knows_its_own_transaction() {
     commit(&location, INGESTED, 12).await;
     let snapshots = Snapshots::new(patient());
     let newest = snapshots.latest(&location).await.unwrap();
-    assert_eq!(newest.ingested().await.unwrap(), 12);
+    assert_eq!(newest.ingested(INGESTED).await.unwrap(), 12);
     for (version, expected) in [(0, 0), (1, 7), (2, 7), (3, 7), (4, 12)] {
         let snapshot = snapshots.at(&location, &At::Version(version)).await;
-        assert_eq!(snapshot.unwrap().ingested().await.unwrap(), expected);
+        assert_eq!(
+            snapshot.unwrap().ingested(INGESTED).await.unwrap(),
+            expected
+        );
     }
 }
 
@@ -84,7 +87,7 @@ async fn a_new_commit_costs_one_small_read_more() {
     let with = Snapshots::new(patient());
     without.latest(&location).await.unwrap();
     let snapshot = with.latest(&location).await.unwrap();
-    assert_eq!(snapshot.ingested().await.unwrap(), 39);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 39);
     for offset in 40..45 {
         commit(&location, INGESTED, offset).await;
         let version = offset.cast_unsigned() - 1;
@@ -101,7 +104,10 @@ async fn a_new_commit_costs_one_small_read_more() {
             "{requests:?}"
         );
         // It is known before anybody asks.
-        assert_eq!(snapshot.ingested().await.unwrap(), offset.cast_unsigned());
+        assert_eq!(
+            snapshot.ingested(INGESTED).await.unwrap(),
+            offset.cast_unsigned()
+        );
         assert_eq!(counting.take(), []);
     }
     // Several commits at once, of which the newest has no transaction.
@@ -113,7 +119,7 @@ async fn a_new_commit_costs_one_small_read_more() {
     let plain = counting.take();
     let snapshot = with.refreshed(&location, None).await.unwrap();
     let requests = counting.take();
-    assert_eq!(snapshot.ingested().await.unwrap(), 50);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 50);
     assert_eq!(requests.len(), plain.len() + 3, "{requests:?}");
 }
 
@@ -128,14 +134,14 @@ async fn a_table_that_nobody_ingests_into_costs_nothing_more() {
     counting.take();
     let snapshot = snapshots.refreshed(&location, None).await.unwrap();
     let plain = counting.take();
-    assert_eq!(snapshot.ingested().await.unwrap(), 0);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 0);
     let asked = counting.take();
     assert!(!asked.is_empty());
     // Once asked, it is carried along like any other.
     append(&location, 20..30).await;
     counting.take();
     let snapshot = snapshots.refreshed(&location, None).await.unwrap();
-    assert_eq!(snapshot.ingested().await.unwrap(), 0);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 0);
     assert_eq!(counting.take().len(), plain.len() + 1);
 }
 
@@ -145,7 +151,7 @@ async fn a_commit_that_is_gone_is_looked_for_in_the_checkpoint() {
     append(&location, 0..10).await;
     let snapshots = Snapshots::new(patient());
     let first = snapshots.latest(&location).await.unwrap();
-    assert_eq!(first.ingested().await.unwrap(), 0);
+    assert_eq!(first.ingested(INGESTED).await.unwrap(), 0);
     commit(&location, INGESTED, 5).await;
     let table = append(&location, 10..20).await;
     checkpoints::create_checkpoint(&table, None).await.unwrap();
@@ -154,7 +160,7 @@ async fn a_commit_that_is_gone_is_looked_for_in_the_checkpoint() {
     }
     let snapshot = snapshots.refreshed(&location, None).await.unwrap();
     assert_eq!(snapshot.version(), 2);
-    assert_eq!(snapshot.ingested().await.unwrap(), 5);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,13 +169,13 @@ async fn a_table_made_anew_begins_anew() {
     commit(&location, INGESTED, 5).await;
     let snapshots = Snapshots::new(patient());
     let first = snapshots.latest(&location).await.unwrap();
-    assert_eq!(first.ingested().await.unwrap(), 5);
+    assert_eq!(first.ingested(INGESTED).await.unwrap(), 5);
     store.delete(&commit_path(0)).await.unwrap();
     append(&location, 0..10).await;
     append(&location, 0..10).await;
     let second = snapshots.refreshed(&location, None).await.unwrap();
     assert_eq!(second.version(), 1);
-    assert_eq!(second.ingested().await.unwrap(), 0);
+    assert_eq!(second.ingested(INGESTED).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,12 +245,12 @@ async fn a_watched_table_knows_its_offset_before_a_query_asks() {
     let (location, counting) = counted(location);
     let snapshots = Snapshots::new(eager());
     let snapshot = snapshots.latest(&location).await.unwrap();
-    assert_eq!(snapshot.ingested().await.unwrap(), 1);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 1);
     commit(&location, INGESTED, 2).await;
     until("version 1", || snapshots.status()[0].version == Some(1)).await;
     let snapshot = snapshots.latest(&location).await.unwrap();
     let reads = |requests: Vec<Request>| reads_of(&requests, 1);
     counting.take();
-    assert_eq!(snapshot.ingested().await.unwrap(), 2);
+    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 2);
     assert_eq!(reads(counting.take()), 0);
 }

@@ -1,4 +1,3 @@
 //! The room of ingestion, from outside.
 
 mod queue;
-

@@ -105,8 +105,12 @@ impl Delta {
                 rows: None,
             });
         };
+        let application = match tail.application().await {
+            Ok(application) => application,
+            Err(error) => return Err(self.unavailable(snapshot.as_deref(), &error.to_string())),
+        };
         for _ in 0..CHASES {
-            let after = self.ingested(snapshot.as_deref()).await?;
+            let after = self.ingested(snapshot.as_deref(), &application).await?;
             match tail.rows(after).await {
                 Ok(rows) => {
                     return Ok(Seen {
@@ -115,7 +119,7 @@ impl Delta {
                     });
                 }
                 Err(TailError::Gone { trimmed }) => {
-                    snapshot = self.newer(scope, snapshot, trimmed).await?;
+                    snapshot = self.newer(scope, snapshot, &application, trimmed).await?;
                 }
                 Err(TailError::Unavailable(why)) => {
                     return Err(self.unavailable(snapshot.as_deref(), &why));
@@ -150,10 +154,10 @@ impl Delta {
         }
     }
 
-    async fn ingested(&self, snapshot: Option<&Snapshot>) -> Result<u64> {
+    async fn ingested(&self, snapshot: Option<&Snapshot>, application: &str) -> Result<u64> {
         match snapshot {
             Some(snapshot) => {
-                let ingested = snapshot.ingested().await;
+                let ingested = snapshot.ingested(application).await;
                 ingested.map_err(|error| self.explain(error))
             }
             None => Ok(0),
@@ -165,6 +169,7 @@ impl Delta {
         &self,
         scope: &Scope,
         snapshot: Option<Arc<Snapshot>>,
+        application: &str,
         trimmed: u64,
     ) -> Result<Option<Arc<Snapshot>>> {
         let location = self.opened(scope)?.location();
@@ -172,11 +177,11 @@ impl Delta {
         // Somebody else may have looked meanwhile.
         let next = snapshot.map(|snapshot| snapshot.version() + 1);
         let newer = self.there(snapshots.refreshed(&location, next).await)?;
-        if self.ingested(newer.as_deref()).await? >= trimmed {
+        if self.ingested(newer.as_deref(), application).await? >= trimmed {
             return Ok(newer);
         }
         let newest = self.there(snapshots.refreshed(&location, None).await)?;
-        let ingested = self.ingested(newest.as_deref()).await?;
+        let ingested = self.ingested(newest.as_deref(), application).await?;
         if ingested >= trimmed {
             return Ok(newest);
         }

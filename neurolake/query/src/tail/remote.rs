@@ -20,6 +20,8 @@ use crate::error::{Error, Kind, Result, chain};
 const OFFSETS: &str = "neurolake-offsets";
 /// With 410: the last offset that is no longer kept.
 const TRIMMED: &str = "neurolake-trimmed";
+/// The application of the table's transactions for the queue.
+const APPLICATION: &str = "neurolake-application";
 /// How a stream of Arrow ends. Its reader takes the end of the bytes for it as well.
 const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
@@ -103,6 +105,20 @@ impl fmt::Debug for RemoteTail {
 
 #[async_trait]
 impl Tail for RemoteTail {
+    async fn application(&self) -> Result<String, TailError> {
+        let response = self.client.get(self.url.clone()).send().await;
+        let response = response.map_err(|error| self.unavailable(&error.without_url()))?;
+        if response.status() != StatusCode::OK {
+            return Err(self.refused(response).await);
+        }
+        let header = response.headers().get(APPLICATION);
+        let application = header.and_then(|value| value.to_str().ok());
+        application.map(str::to_owned).ok_or_else(|| {
+            let server = self.server();
+            TailError::Unavailable(format!("{server} doesn't say which queue it has"))
+        })
+    }
+
     async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
         let request = self.client.get(self.url.clone());
         let response = request.query(&[("after", after)]).send().await;

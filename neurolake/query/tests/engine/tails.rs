@@ -77,6 +77,10 @@ impl Queue {
 
 #[async_trait]
 impl Tail for Queue {
+    async fn application(&self) -> Result<String, TailError> {
+        Ok(INGESTED.to_owned())
+    }
+
     async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
         let mut records = self.0.lock().unwrap();
         records.asked.push(after);
@@ -574,6 +578,10 @@ async fn a_statement_looks_once_however_often_it_names_the_table() {
     struct Growing(Arc<Queue>, AtomicUsize);
     #[async_trait]
     impl Tail for Growing {
+        async fn application(&self) -> Result<String, TailError> {
+            Ok(INGESTED.to_owned())
+        }
+
         async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
             let look = self.1.fetch_add(1, Ordering::Relaxed) as i64;
             self.0.append(record(100 + look..101 + look));
@@ -730,6 +738,10 @@ async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
     struct Running;
     #[async_trait]
     impl Tail for Running {
+        async fn application(&self) -> Result<String, TailError> {
+            Ok(INGESTED.to_owned())
+        }
+
         async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
             Err(TailError::Gone { trimmed: after })
         }

@@ -10,6 +10,7 @@
 
 pub mod atomicity;
 pub mod commits;
+pub mod compact;
 pub mod error;
 mod fallback;
 pub mod files;
@@ -25,6 +26,7 @@ pub mod vacuum;
 pub mod write;
 
 pub use commits::{Commits, ConditionalPut, Put};
+pub use compact::{COMPACTED, CompactOptions, Compacted, compact};
 pub use error::{Available, Error, Result};
 pub use files::Files;
 pub use lease::Lease;

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use futures::TryStreamExt;
-use neurolake_delta::{Change, Clock, Location, Log, LogOptions, Transaction};
+use neurolake_delta::{Change, Location, Log, LogOptions, Transaction};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -22,10 +21,6 @@ pub(crate) fn at(store: Arc<dyn ObjectStore>) -> Location {
         url: "s3://lake/events".parse().unwrap(),
         store,
     }
-}
-
-pub(crate) fn clock() -> Clock {
-    Arc::new(SystemTime::now)
 }
 
 pub(crate) fn schema() -> SchemaRef {

@@ -6,11 +6,13 @@
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
 //! own scan), [`log`] (commits), [`commits`] (how one becomes the only one of its version),
-//! [`mod@write`] (small tables for demos and tests), [`error`].
+//! [`mod@write`] (small tables for demos and tests), [`dead_letters`] (the table beside a table),
+//! [`error`].
 
 pub mod atomicity;
 pub mod commits;
 pub mod compact;
+pub mod dead_letters;
 pub mod error;
 mod fallback;
 pub mod files;

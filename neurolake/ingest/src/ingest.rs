@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use crate::entry::Request;
-use crate::queue::{Appended, Bounds, Queue, QueueError, QueueResult, Record, Stream};
+use crate::queue::{Appended, Bounds, Key, Queue, QueueError, QueueResult, Record, Stream};
 use crate::tail::{Budget, Tail, Taken};
 use crate::writer::{Flush, Flushed, Position, Writer, fit, offset};
 
@@ -217,6 +217,8 @@ impl Ingest {
         let lane = self.lane(stream)?;
         self.refuse_pressure(lane)?;
         let payload = request.encode()?;
+        // All but when it was received, which differs when it is sent again.
+        let key = key.map(|name| Key::new(name, &payload[9..payload.len() - 4]));
         let appended = self
             .shared
             .queue

@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sources::function::FunctionTable;
 use crate::sources::objects::Buckets;
 use crate::stores::Stores;
+use crate::tail::Tails;
 use crate::{policy, session, sources};
 
 /// A catalog with its data. Cloning is cheap and keeps the session; [`Lake::session`] makes a fresh
@@ -152,6 +153,8 @@ pub(crate) struct Shared {
     pub(crate) postgres: sources::postgres::Servers,
     /// Answers of Google Sheets by store.
     pub(crate) sheets: sources::sheet::Clients,
+    /// Rows on their way to tables that take events.
+    pub(crate) tails: Option<Arc<dyn Tails>>,
     pub(crate) wrap_store: Option<WrapStore>,
     pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
@@ -192,6 +195,7 @@ pub struct LakeBuilder {
     stores: Stores,
     limits: Limits,
     functions: BTreeMap<(String, String), Arc<dyn FunctionTable>>,
+    tails: Option<Arc<dyn Tails>>,
     wrap_store: Option<WrapStore>,
 }
 
@@ -223,6 +227,14 @@ impl LakeBuilder {
         self
     }
 
+    /// Who keeps rows on their way to tables that take events. Without it, queries see what is
+    /// committed.
+    #[must_use]
+    pub fn tails(mut self, tails: Arc<dyn Tails>) -> Self {
+        self.tails = Some(tails);
+        self
+    }
+
     /// Wraps each object store that is opened, for instance to count bytes.
     #[must_use]
     pub fn wrap_stores(mut self, wrap: WrapStore) -> Self {
@@ -245,6 +257,7 @@ impl LakeBuilder {
             snapshots: Snapshots::default(),
             postgres: sources::postgres::Servers::default(),
             sheets: sources::sheet::Clients::default(),
+            tails: self.tails,
             wrap_store: self.wrap_store,
             buckets: Buckets::default(),
             template,
@@ -261,6 +274,7 @@ impl Lake {
             stores: Stores::default(),
             limits: Limits::default(),
             functions: BTreeMap::new(),
+            tails: None,
             wrap_store: None,
         }
     }

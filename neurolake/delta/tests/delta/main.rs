@@ -5,6 +5,7 @@
 mod atomicity;
 #[path = "../helper/counting.rs"]
 mod counting;
+mod ingested;
 #[path = "../helper/hooked.rs"]
 mod hooked;
 mod lease;

@@ -3,11 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod atomicity;
+mod compact;
 #[path = "../helper/counting.rs"]
 mod counting;
-mod ingested;
 #[path = "../helper/hooked.rs"]
 mod hooked;
+mod ingested;
 mod lease;
 mod maintenance;
 mod snapshots;

@@ -1,1 +1,5 @@
+//! Ingestion as its users meet it.
 
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod door;

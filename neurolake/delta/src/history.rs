@@ -89,7 +89,7 @@ impl History {
 }
 
 /// The protocol: a commit is later than the one before, whatever the store's clock says.
-fn never_backwards(commits: &mut [(u64, DateTime<Utc>)]) {
+pub(crate) fn never_backwards(commits: &mut [(u64, DateTime<Utc>)]) {
     let mut latest: Option<DateTime<Utc>> = None;
     for (_, time) in commits {
         if let Some(latest) = latest

@@ -1,8 +1,16 @@
-//! Snapshots of real tables, written by deltalake.
+//! Snapshots of real tables, written by deltalake; leases and maintenance of them.
 
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod atomicity;
 #[path = "../helper/counting.rs"]
 mod counting;
 mod ingested;
+#[path = "../helper/hooked.rs"]
+mod hooked;
+mod lease;
+mod maintenance;
 mod snapshots;
+#[path = "../helper/tables.rs"]
+mod tables;
+mod vacuum;

@@ -29,7 +29,7 @@ pub(super) const LISTEN: &str = "127.0.0.1:8080";
 /// Who serves the folder of data.
 const LOCK: &str = "up.lock";
 /// Where everything is, for scripts.
-const ENDPOINTS: &str = "endpoints.json";
+pub(super) const ENDPOINTS: &str = "endpoints.json";
 
 /// Content of `endpoints.json`.
 #[derive(Debug, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ async fn listen(context: &Context<'_>, arguments: &Up) -> Result<TcpListener, Fa
 }
 
 /// Ctrl-C, or what a supervisor sends.
-fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
+pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static, Failure> {
     let unheard = |error| Failure::system("can't hear signals").caused_by(error);
     #[cfg(unix)]
     {

@@ -1,0 +1,4 @@
+//! The room of ingestion, from outside.
+
+mod queue;
+

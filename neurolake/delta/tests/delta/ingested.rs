@@ -37,6 +37,18 @@ fn counted(location: Location) -> (Location, Counting) {
     (location, counting)
 }
 
+/// Reads take their time.
+fn slow(location: &Location) -> Location {
+    let config = ThrottleConfig {
+        wait_get_per_call: Duration::from_millis(10),
+        ..ThrottleConfig::default()
+    };
+    Location {
+        store: Arc::new(ThrottledStore::new(Arc::clone(&location.store), config)),
+        ..location.clone()
+    }
+}
+
 /// Nobody looks unless asked to.
 fn patient() -> Pace {
     Pace {
@@ -185,50 +197,44 @@ async fn a_refresh_sees_what_was_committed_before_it() {
     let error = snapshots.refreshed(&location, None).await.unwrap_err();
     assert!(matches!(error, Error::NotATable { .. }), "{error:?}");
     append(&location, 0..1).await;
-    let (location, counting) = counted(location);
-    snapshots.latest(&location).await.unwrap();
-    // Others ask all the time, so that most calls find a look that began before them.
+    let (watched, counting) = counted(slow(&location));
+    snapshots.latest(&watched).await.unwrap();
+    // Others ask all the time, so that a look has begun already whenever somebody asks.
     let others = {
-        let (snapshots, location) = (Arc::clone(&snapshots), location.clone());
+        let (snapshots, watched) = (Arc::clone(&snapshots), watched.clone());
         tokio::spawn(async move {
             loop {
-                let _ = snapshots.refreshed(&location, None).await;
-                tokio::task::yield_now().await;
+                let _ = snapshots.refreshed(&watched, None).await;
             }
         })
     };
-    for version in 1..40 {
+    for round in 0..20 {
         append(&location, 0..1).await;
-        let snapshot = snapshots.refreshed(&location, None).await.unwrap();
-        assert_eq!(snapshot.version(), version);
+        // By now that commit is found and being read.
+        tokio::time::sleep(Duration::from_millis(7 * (round % 7))).await;
+        append(&location, 0..1).await;
+        let snapshot = snapshots.refreshed(&watched, None).await.unwrap();
+        assert_eq!(snapshot.version(), 2 * round + 2);
     }
     others.abort();
     let _ = others.await;
     counting.take();
     // A version that is new enough is not looked for.
-    let snapshot = snapshots.refreshed(&location, Some(39)).await.unwrap();
-    assert_eq!((snapshot.version(), counting.take().len()), (39, 0));
+    let snapshot = snapshots.refreshed(&watched, Some(40)).await.unwrap();
+    assert_eq!((snapshot.version(), counting.take().len()), (40, 0));
     // It doesn't fall back to what was there before.
-    store.delete(&commit_path(39)).await.unwrap();
-    for version in 0..39 {
+    for version in 0..=40 {
         store.delete(&commit_path(version)).await.unwrap();
     }
-    let error = snapshots.refreshed(&location, None).await.unwrap_err();
+    let error = snapshots.refreshed(&watched, None).await.unwrap_err();
     assert!(matches!(error, Error::NotATable { .. }), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_who_refresh_at_once_share_two_looks() {
-    let (location, store) = memory("s3://lake/t");
+    let (location, _) = memory("s3://lake/t");
     append(&location, 0..1).await;
-    let slow = ThrottleConfig {
-        wait_get_per_call: Duration::from_millis(20),
-        ..ThrottleConfig::default()
-    };
-    let (location, counting) = counted(Location {
-        store: Arc::new(ThrottledStore::new(store, slow)),
-        ..location
-    });
+    let (location, counting) = counted(slow(&location));
     let snapshots = Snapshots::new(patient());
     snapshots.latest(&location).await.unwrap();
     counting.take();

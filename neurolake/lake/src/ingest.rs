@@ -431,7 +431,7 @@ impl Accepted {
         self.rejected += piece.rejected;
         self.errors
             .extend(piece.errors.into_iter().map(|mut error| {
-                error.row += first_row as u64;
+                error.place(first_row);
                 error
             }));
     }

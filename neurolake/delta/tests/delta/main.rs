@@ -14,4 +14,5 @@ mod maintenance;
 mod snapshots;
 #[path = "../helper/tables.rs"]
 mod tables;
+mod traps;
 mod vacuum;

@@ -307,7 +307,7 @@ pub(super) fn elsewhere(context: &Context<'_>) -> Result<Option<Arc<dyn Tails>>,
 }
 
 /// Who serves the folder of data, if somebody does.
-fn serving(data: &Path) -> Option<String> {
+pub(super) fn serving(data: &Path) -> Option<String> {
     let lock = File::open(data.join(up::LOCK)).ok()?;
     // Shared, and given back at once.
     if lock.try_lock_shared().is_ok() {

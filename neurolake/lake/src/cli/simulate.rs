@@ -4,14 +4,12 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
-
 use super::arguments::{ReportFormat, Simulate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::query::count;
 use super::talk::print;
-use super::{Context, Outcome, up};
+use super::{Context, Outcome, ingest, up};
 use crate::Timestamp;
 use crate::simulation::{Progress, SimulationError, SimulationSettings, Simulator, Totals};
 
@@ -95,7 +93,8 @@ fn failed(error: SimulationError) -> Failure {
 }
 
 fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {
-    let url = arguments.url.clone().or_else(|| running(context));
+    let serving = || ingest::serving(&context.config.data);
+    let url = arguments.url.clone().or_else(serving);
     SimulationSettings {
         url: url.unwrap_or_else(|| format!("http://{}", up::LISTEN)),
         seed: arguments.seed,
@@ -106,17 +105,6 @@ fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {
         duration: arguments.duration,
         start: arguments.start.unwrap_or_else(now),
     }
-}
-
-/// Address of the server of the folder of data.
-fn running(context: &Context<'_>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Running {
-        http: String,
-    }
-    let text = std::fs::read_to_string(context.config.data.join(up::ENDPOINTS)).ok()?;
-    let running: Running = serde_json::from_str(&text).ok()?;
-    Some(running.http)
 }
 
 fn now() -> Timestamp {

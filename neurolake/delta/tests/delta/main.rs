@@ -5,9 +5,9 @@
 mod atomicity;
 #[path = "../helper/counting.rs"]
 mod counting;
-mod ingested;
 #[path = "../helper/hooked.rs"]
 mod hooked;
+mod ingested;
 mod lease;
 mod maintenance;
 mod snapshots;

@@ -11,6 +11,7 @@
 
 pub mod atomicity;
 pub mod commits;
+pub mod compact;
 pub mod dead_letters;
 pub mod error;
 mod fallback;
@@ -27,6 +28,7 @@ pub mod vacuum;
 pub mod write;
 
 pub use commits::{Commits, ConditionalPut, Put};
+pub use compact::{COMPACTED, CompactOptions, Compacted, compact};
 pub use error::{Available, Error, Result};
 pub use files::Files;
 pub use lease::Lease;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod atomicity;
+mod compact;
 #[path = "../helper/counting.rs"]
 mod counting;
 #[path = "../helper/hooked.rs"]

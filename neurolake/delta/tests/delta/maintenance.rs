@@ -260,7 +260,7 @@ async fn killed_anywhere_the_table_is_whole_and_the_next_one_ends_it() {
         if ended.is_some() {
             break;
         }
-        polls += 1;
+        polls += 2;
     }
     assert!(polls > 10, "{polls}");
     println!("{polls} moments");

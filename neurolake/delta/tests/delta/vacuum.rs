@@ -215,11 +215,13 @@ async fn a_partition_whose_name_begins_with_an_underscore_is_not_hidden() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_anywhere_the_next_one_ends_it() {
+    let (made, original) = in_memory();
+    overwritten(&made).await;
+    put(&made, "part-orphan.parquet").await;
     let mut polls = 1;
     loop {
-        let (location, store) = in_memory();
-        overwritten(&location).await;
-        put(&location, "part-orphan.parquet").await;
+        let store = Arc::new(original.fork());
+        let location = at(Arc::clone(&store) as _);
         let slow = at(stepwise(Arc::clone(&store) as _));
         let options = at_once(Scope::Everything);
         let ended = killed_after(polls, vacuum(&slow, &options)).await;

@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use arrow::array::{AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use deltalake::DeltaTable;
 use futures::TryStreamExt;
-use neurolake_delta::{Change, Clock, Location, Log, LogOptions, Transaction};
+use neurolake_delta::{Change, Location, Log, LogOptions, Transaction};
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::sync::Semaphore;
 
 pub(crate) fn in_memory() -> (Location, Arc<InMemory>) {
     let store = Arc::new(InMemory::new());
@@ -22,10 +22,6 @@ pub(crate) fn at(store: Arc<dyn ObjectStore>) -> Location {
         url: "s3://lake/events".parse().unwrap(),
         store,
     }
-}
-
-pub(crate) fn clock() -> Clock {
-    Arc::new(SystemTime::now)
 }
 
 pub(crate) fn schema() -> SchemaRef {
@@ -166,6 +162,63 @@ pub(crate) async fn killed_after<T>(polls: usize, future: impl Future<Output = T
         polled
     })
     .await
+}
+
+/// All rows as text, sorted, read by deltalake and DataFusion.
+pub(crate) async fn text(location: &Location) -> Vec<String> {
+    let context = datafusion::prelude::SessionContext::new();
+    let provider = load(location).await.table_provider().await.unwrap();
+    let rows = context
+        .read_table(provider)
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    let table = arrow::util::pretty::pretty_format_batches(&rows)
+        .unwrap()
+        .to_string();
+    let mut lines: Vec<_> = table.lines().map(ToOwned::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// A store that holds back commits until it is told to let them through.
+pub(crate) struct Gate {
+    arrived: Arc<Semaphore>,
+    open: Arc<Semaphore>,
+}
+
+impl Gate {
+    pub(crate) fn before_commits(store: Arc<dyn ObjectStore>) -> (Self, Arc<dyn ObjectStore>) {
+        let gate = Self {
+            arrived: Arc::new(Semaphore::new(0)),
+            open: Arc::new(Semaphore::new(0)),
+        };
+        let (arrived, open) = (Arc::clone(&gate.arrived), Arc::clone(&gate.open));
+        let store = crate::hooked::Hooked::new(store, move |call| {
+            let (arrived, open) = (Arc::clone(&arrived), Arc::clone(&open));
+            Box::pin(async move {
+                if call.is_commit() && !call.is_done {
+                    arrived.add_permits(1);
+                    open.acquire().await.unwrap().forget();
+                }
+                Ok(())
+            })
+        });
+        (gate, store)
+    }
+
+    /// Waits until so many commits are held back.
+    pub(crate) async fn arrived(&self, commits: u32) {
+        let arrived = self.arrived.acquire_many(commits);
+        let arrived = tokio::time::timeout(std::time::Duration::from_secs(30), arrived);
+        arrived.await.expect("nobody commits").unwrap().forget();
+    }
+
+    /// Lets all commits through from now on.
+    pub(crate) fn open(&self) {
+        self.open.add_permits(1_000);
+    }
 }
 
 /// A store whose requests each wait once before and once after they are done, so that a future can

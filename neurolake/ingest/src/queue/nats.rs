@@ -39,7 +39,9 @@ use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, unescape};
+use super::{
+    Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, hex, unescape,
+};
 
 /// Says what was sent, so that a key that is used again can be told from a request that is sent
 /// again.
@@ -446,6 +448,14 @@ impl State {
 
 #[async_trait]
 impl Queue for NatsQueue {
+    async fn identity(&self, stream: &Stream) -> QueueResult<String> {
+        let lane = self.lane(stream).await?;
+        let info = lane.handle.get_info().await;
+        let info = info.map_err(|error| unavailable(&error))?;
+        // The server's clock, when it made the stream.
+        Ok(format!("nats-{}", info.created.unix_timestamp_nanos()))
+    }
+
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended> {
         let Record { payload, key } = record;
         let (bytes, limit) = (payload.len(), self.max_record_bytes());
@@ -604,12 +614,4 @@ fn unavailable(error: &(impl fmt::Display + ?Sized)) -> QueueError {
     QueueError::Unavailable {
         reason: error.to_string(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

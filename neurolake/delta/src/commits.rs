@@ -10,6 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use crate::location::Location;
+use crate::time;
 
 /// An answer that takes longer is taken for lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,7 +94,7 @@ pub(crate) async fn read_commit(
 pub(crate) async fn in_time<T>(
     answer: impl Future<Output = object_store::Result<T>>,
 ) -> object_store::Result<T> {
-    match tokio::time::timeout(PATIENCE, answer).await {
+    match time::timeout(PATIENCE, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(object_store::Error::Generic {
             store: "object store",

@@ -6,7 +6,7 @@
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
 //! own scan), [`log`] (commits), [`commits`] (how one becomes the only one of its version),
-//! [`mod@write`] (small tables for demos and tests), [`error`].
+//! [`mod@write`] (small tables for demos and tests), [`time`] (pauses and deadlines), [`error`].
 
 pub mod commits;
 pub mod error;
@@ -17,6 +17,7 @@ pub mod location;
 pub mod log;
 pub mod snapshot;
 pub mod snapshots;
+pub mod time;
 pub mod types;
 pub mod write;
 

@@ -24,13 +24,13 @@ use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::commits::{self, Commits, Put};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::snapshot::{Erased, log_error};
+use crate::time::{self, Instant};
 
 /// Tells the time, for what is written into logs.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -212,7 +212,7 @@ impl Log {
                 None => table.load().await,
             }
         };
-        let loaded = tokio::time::timeout(commits::PATIENCE * 4, load).await;
+        let loaded = time::timeout(commits::PATIENCE * 4, time::elsewhere(load)).await;
         loaded
             .unwrap_or_else(|_| Err(DeltaTableError::generic("no answer in time")))
             .map_err(|source| log_error(location, source))?;
@@ -307,7 +307,7 @@ impl Log {
         let state = state.map_err(|source| log_error(&self.location, source))?;
         let log_store = table.log_store();
         let asked = state.transaction_version(log_store.as_ref(), application);
-        let found = asked
+        let found = time::elsewhere(asked)
             .await
             .map_err(|source| log_error(&self.location, source))?;
         self.transactions.insert(application.to_owned(), found);
@@ -892,7 +892,7 @@ fn unwritable(table: &DeltaTable) -> Option<String> {
 }
 
 async fn back_off(failures: u32) {
-    tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(failures.min(6))).await;
+    time::sleep(Duration::from_millis(50) * 2u32.pow(failures.min(6))).await;
 }
 
 /// Makes files and folders survive a loss of power; object_store doesn't.

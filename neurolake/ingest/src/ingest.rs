@@ -9,12 +9,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
+use neurolake_delta::time::{sleep, timeout};
 use neurolake_delta::types::arrow_schema;
 use neurolake_delta::{Location, Log, LogOptions, ingested_by};
 use neurolake_model::{Catalog, Table};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use crate::entry::Request;
 use crate::queue::{Appended, Bounds, Queue, QueueError, QueueResult, Record, Stream};

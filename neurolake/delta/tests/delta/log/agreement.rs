@@ -38,7 +38,7 @@ async fn append_by_deltalake(world: &World, ids: impl IntoIterator<Item = i64>) 
 
 #[test]
 fn random_histories_of_two_logs_and_deltalake() {
-    for seed in 0..20 {
+    for seed in 0..8 {
         let trace = Mutex::new(Vec::new());
         let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             simulated::run(async |clock| history(seed, clock, &trace).await);
@@ -57,7 +57,7 @@ async fn history(seed: u64, clock: Arc<Clock>, trace: &Mutex<Vec<String>>) {
     let mut expected = BTreeSet::new();
     let mut position = None;
     let mut next = 0;
-    for _ in 0..30 {
+    for _ in 0..20 {
         let who = usize::try_from(random.below(2)).unwrap();
         let log = &mut logs[who];
         let what = random.below(12);

@@ -208,6 +208,13 @@ impl Log {
         version: Option<u64>,
     ) -> Result<Self> {
         let looked = Looked(Instant::now(), (options.clock)());
+        let folder = location.local_path("_delta_log");
+        if folder.is_some_and(|folder| !folder.exists()) {
+            // deltalake takes a folder that is missing for a broken one.
+            return Err(Error::NotATable {
+                url: location.url.to_string(),
+            });
+        }
         let mut table = DeltaTable::new(location.log_store());
         let load = async {
             match version {

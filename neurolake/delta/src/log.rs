@@ -892,6 +892,9 @@ fn unwritable(table: &DeltaTable) -> Option<String> {
     if is_on("delta.enableChangeDataFeed") {
         return Some("it has a change data feed".into());
     }
+    if configuration.contains_key("delta.setTransactionRetentionDuration") {
+        return Some("it forgets transactions, and with them which rows it has".into());
+    }
     let mapping = configuration.get("delta.columnMapping.mode");
     if mapping.is_some_and(|mode| mode != "none") {
         return Some("it has column mapping".into());

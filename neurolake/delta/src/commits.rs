@@ -94,11 +94,18 @@ pub(crate) async fn read_commit(
 pub(crate) async fn in_time<T>(
     answer: impl Future<Output = object_store::Result<T>>,
 ) -> object_store::Result<T> {
-    match time::timeout(PATIENCE, answer).await {
+    in_so_much_time(PATIENCE, answer).await
+}
+
+pub(crate) async fn in_so_much_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = object_store::Result<T>>,
+) -> object_store::Result<T> {
+    match time::timeout(patience, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(object_store::Error::Generic {
             store: "object store",
-            source: format!("no answer within {} s", PATIENCE.as_secs()).into(),
+            source: format!("no answer within {} s", patience.as_secs()).into(),
         }),
     }
 }

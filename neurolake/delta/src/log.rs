@@ -20,6 +20,10 @@ use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::{Add, Metadata, MetadataExt, Remove, StructType};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError};
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde::Deserialize;
@@ -42,6 +46,10 @@ const STALE: Duration = Duration::from_mins(10);
 const MOST_TRIES: u32 = 50;
 /// How often the same request is sent to a store that fails.
 const MOST_FAILURES: u32 = 6;
+/// How many files are put at the same time.
+const MOST_PUTS: usize = 8;
+/// Bytes that even a slow line takes in a second.
+const SLOWEST: u64 = 1 << 20;
 
 /// How a log is written.
 #[derive(Clone)]
@@ -408,9 +416,16 @@ impl Log {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .build();
-        let writer = RecordBatchWriter::for_table(self.table.get()).map_err(failed)?;
+        let finished = Location {
+            store: Arc::new(InMemory::new()),
+            ..self.location.clone()
+        };
+        let mut table = DeltaTable::new(finished.log_store());
+        table.state.clone_from(&self.table.get().state);
+        let writer = RecordBatchWriter::for_table(&table).map_err(failed)?;
         Ok(FileWriter {
             writer: Box::new(writer.with_writer_properties(properties)),
+            finished,
             location: self.location.clone(),
         })
     }
@@ -722,6 +737,10 @@ impl fmt::Debug for Log {
 /// Writes Parquet files, one for each partition.
 pub struct FileWriter {
     writer: Box<RecordBatchWriter>,
+    /// Where files are until they are whole. deltalake would put them into the store itself, but
+    /// then nobody could tell rows that don't fit from a store that fails, and it panics if one
+    /// does.
+    finished: Location,
     location: Location,
 }
 
@@ -729,7 +748,7 @@ impl FileWriter {
     /// Takes rows.
     ///
     /// # Errors
-    /// The rows don't fit, or the store refuses.
+    /// The rows don't fit.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         self.writer
             .write(batch)
@@ -742,14 +761,32 @@ impl FileWriter {
         self.writer.buffer_len()
     }
 
-    /// Ends the files.
+    /// Ends the files, and puts them into the store.
     ///
     /// # Errors
-    /// The store refuses.
+    /// The rows don't fit, or, as [`Error::Store`], the store refuses.
     pub async fn finish(mut self) -> Result<DataFiles> {
         let adds = self.writer.flush().await;
-        adds.map(DataFiles)
-            .map_err(|source| write_error(&self.location, source))
+        let adds = adds.map_err(|source| write_error(&self.location, source))?;
+        let puts = stream::iter(&adds).map(|add| self.put(&add.path));
+        let puts = puts.buffered(MOST_PUTS).try_collect::<Vec<()>>().await;
+        puts.map_err(|source| store_error(&self.location, source))?;
+        Ok(DataFiles(adds))
+    }
+
+    async fn put(&self, path: &str) -> object_store::Result<()> {
+        let path = Path::parse(format!("{}/{path}", self.location.path()))?;
+        let content = self.finished.store.get(&path).await?.bytes().await?;
+        self.finished.store.delete(&path).await?;
+        let patience = commits::PATIENCE + Duration::from_secs(content.len() as u64 / SLOWEST);
+        for failures in 1.. {
+            let put = self.location.store.put(&path, content.clone().into());
+            match commits::in_so_much_time(patience, put).await {
+                Err(_) if failures < MOST_FAILURES => back_off(failures).await,
+                answer => return answer.map(drop),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::location::Location;
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -122,6 +125,30 @@ pub enum Error {
         /// What changed.
         reason: String,
     },
+    /// Files would be deleted that somebody may still need.
+    #[error(
+        "{} s is too short a retention for the Delta table at {url}: at least {} s",
+        retention.as_secs(),
+        shortest.as_secs()
+    )]
+    ShortRetention {
+        /// Address of the folder.
+        url: String,
+        /// What was asked for.
+        retention: Duration,
+        /// What is safe.
+        shortest: Duration,
+    },
+    /// Nobody knows what is old.
+    #[error(
+        "the clock of the store of the Delta table at {url} is {seconds} s apart from this host's"
+    )]
+    ClockSkew {
+        /// Address of the folder.
+        url: String,
+        /// The difference.
+        seconds: u64,
+    },
     /// The store failed in the middle of a commit, which may have happened or may happen later.
     #[error("whether the commit to the Delta table at {url} happened is not known")]
     Unclear {
@@ -163,6 +190,13 @@ fn seconds(time: &DateTime<Utc>) -> String {
 }
 
 impl Error {
+    pub(crate) fn store(location: &Location, source: object_store::Error) -> Self {
+        Self::Store {
+            url: location.url.to_string(),
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether it is the question that is wrong, not the table.
     pub fn is_question(&self) -> bool {
         matches!(self, Self::NoSuchVersion { .. } | Self::NoSuchTime { .. })
@@ -196,6 +230,10 @@ impl Error {
             Self::Exists { .. } => Some("choose another folder"),
             Self::CantWrite { .. } => Some("write it with the engine that made it"),
             Self::Fenced { .. } => Some("let only one process write each table"),
+            Self::ShortRetention { .. } => {
+                Some("choose a longer one, or force it when nobody reads or writes the table")
+            }
+            Self::ClockSkew { .. } => Some("let a time service set the clocks"),
             Self::Unclear { .. } => Some("try again: what happened will be seen then"),
             Self::Conflict { .. }
             | Self::Log { .. }

@@ -6,28 +6,39 @@
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
 //! own scan), [`log`] (commits), [`commits`] (how one becomes the only one of its version),
-//! [`mod@write`] (small tables for demos and tests), [`time`] (pauses and deadlines), [`error`].
+//! [`mod@write`] (small tables for demos and tests), [`dead_letters`] (the table beside a table),
+//! [`time`] (pauses and deadlines), [`error`].
 
+pub mod atomicity;
 pub mod commits;
+pub mod compact;
+pub mod dead_letters;
 pub mod error;
 mod fallback;
 pub mod files;
 mod history;
+pub mod lease;
 pub mod location;
 pub mod log;
+pub mod maintenance;
 pub mod snapshot;
 pub mod snapshots;
 pub mod time;
 pub mod types;
+pub mod vacuum;
 pub mod write;
 
 pub use commits::{Commits, ConditionalPut, Put};
+pub use compact::{COMPACTED, CompactOptions, Compacted, compact};
 pub use error::{Available, Error, Result};
 pub use files::Files;
+pub use lease::Lease;
 pub use location::{At, Location};
 pub use log::{Change, Clock, Committed, DataFiles, FileWriter, Log, LogOptions, Transaction};
+pub use maintenance::{LogKept, LogUpkeep, keep_log};
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
+pub use vacuum::{Scope, VacuumOptions, Vacuumed, vacuum};
 pub use write::Writer;
 
 /// Beginning of [`ingested_by`].

@@ -211,11 +211,11 @@ async fn append(
     match tokio::spawn(append).await {
         Ok(Ok(appended)) => Ok(appended),
         Ok(Err(refused)) => {
-            exchange.warn(&refused);
+            exchange.warn("events refused", &refused);
             Err(Problem::refused(&refused))
         }
         Err(error) => {
-            exchange.warn(&error);
+            exchange.warn("keeping events failed", &error);
             Err(
                 Problem::internal("keeping the rows failed; whether they are kept is unknown")
                     .with_hint("repeat the request with the same `Idempotency-Key`"),
@@ -235,7 +235,7 @@ async fn committed(
 ) -> Option<u64> {
     let version = door.ingest.committed(stream, offset, timeout).await;
     version.unwrap_or_else(|refused| {
-        exchange.warn(&refused);
+        exchange.warn("waiting for the commit failed", &refused);
         None
     })
 }
@@ -281,9 +281,9 @@ impl Exchange {
         self.id.as_deref().unwrap_or_default()
     }
 
-    fn warn(&self, error: &dyn std::error::Error) {
+    fn warn(&self, what: &str, error: &dyn std::error::Error) {
         let table = self.stream.as_ref().map(ToString::to_string);
-        tracing::warn!(request_id = self.id(), table, error = %error, "events were not kept");
+        tracing::warn!(request_id = self.id(), table, error = %error, "{what}");
     }
 
     fn end(&mut self, outcome: &'static str) {

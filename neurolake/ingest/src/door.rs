@@ -166,7 +166,7 @@ impl Settings {
             decoding: std::thread::available_parallelism().map_or(2, usize::from),
             wait: Duration::from_secs(2),
             silence: Duration::from_secs(15),
-            upload: Duration::from_secs(300),
+            upload: Duration::from_mins(5),
             clock,
             metrics: Arc::new(Metrics::new()),
         }

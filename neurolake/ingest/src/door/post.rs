@@ -13,7 +13,7 @@ use ring::digest::{SHA256, digest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::answer::{Accepted, Problem, request_id};
+use super::answer::{Acknowledgement, Problem, request_id};
 use super::asked::{Asked, Encoding};
 use super::body::{self, Received};
 use super::{Declared, Door, Key};
@@ -75,7 +75,7 @@ async fn take(
     parts: &Parts,
     body: Body,
     exchange: &mut Exchange,
-) -> Result<Accepted, Problem> {
+) -> Result<Acknowledgement, Problem> {
     let is_partial = asked.invalid != Invalid::Reject;
     let commit = asked.commit;
     let received = body::receive(door, &parts.headers, body).await?;
@@ -88,7 +88,7 @@ async fn take(
     } = read.validated;
     let accepted = rows.num_rows();
     exchange.saw(read.body_bytes, accepted, rejected, dead.len());
-    let mut answer = Accepted {
+    let mut answer = Acknowledgement {
         accepted,
         offset: None,
         duplicate: false,

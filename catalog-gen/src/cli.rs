@@ -54,7 +54,7 @@ pub(crate) enum Command {
     /// Search tables and columns, with the ranking of the site.
     ///
     /// Words are found anywhere in names, in any order and with typos. Facets narrow it down:
-    /// `db:neural owner:signals tag:phi type:delta col:ts is:deprecated`.
+    /// `db:neural owner:signals tag:phi type:delta col:ts is:ingest is:deprecated`.
     Search(Search),
     /// List tables.
     List(List),

@@ -1,6 +1,6 @@
 //! Schema differences between two catalogs, judged for readers: whoever queries a table by its
 //! names or reads its files. A change is breaking if a query that worked may fail, or may quietly
-//! answer something else.
+//! answer something else; for a table that takes events also if rows that were accepted are refused.
 
 mod compare;
 mod render;
@@ -83,6 +83,7 @@ pub enum ChangeKind {
     PartitionRetyped,
     SortChanged,
     UniqueChanged,
+    IngestChanged,
     FreshnessChanged,
     RustPathChanged,
     CfgChanged,

@@ -41,6 +41,8 @@ pub struct SearchIndex {
     owners: Facet,
     tags: Facet,
     types: Facet,
+    /// What `is:` asks for.
+    states: Facet,
     database_of: Vec<u32>,
     kinds: Vec<&'static str>,
     /// Place of a table among those that hold the same column: short names first.
@@ -176,6 +178,13 @@ impl SearchIndex {
             for tag in &table.tags {
                 push_once(collected.tags.entry(tag).or_default(), place);
             }
+            let states = [
+                ("deprecated", table.deprecated.is_some()),
+                ("ingest", table.ingest),
+            ];
+            for (state, _) in states.into_iter().filter(|(_, holds)| *holds) {
+                collected.states.entry(state).or_default().push(place);
+            }
             collected.columns_of(place, table);
         }
 
@@ -260,6 +269,7 @@ impl SearchIndex {
             owners: Facet::new(&collected.owners),
             tags: Facet::new(&collected.tags),
             types,
+            states: Facet::new(&collected.states),
             rank,
             texts: Lines::of_texts(texts.iter().map(String::as_str)),
             text_columns,
@@ -298,6 +308,7 @@ struct Collected<'a> {
     owners: BTreeMap<&'a str, Vec<u32>>,
     tags: BTreeMap<&'a str, Vec<u32>>,
     types: BTreeMap<&'a str, Vec<u32>>,
+    states: BTreeMap<&'a str, Vec<u32>>,
     places: HashMap<Cow<'a, str>, usize>,
     columns: Vec<ColumnFacts<'a>>,
 }

@@ -1,13 +1,15 @@
 //! Client code for each table: from templates to highlighted snippets.
 //!
 //! A client is one MiniJinja template in `templates/snippets`, whose README is the contract with
-//! people who write their own. Read in this order: `filter` (what a snippet filters by),
-//! `literal` (values in each language), `context` (what a template sees), `highlight`.
+//! people who write their own. Read in this order: `filter` (what a snippet filters by), `row` (what
+//! a snippet sends), `literal` (values in each language), `context` (what a template sees),
+//! `highlight`.
 
 mod context;
 mod filter;
 mod highlight;
 mod literal;
+mod row;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -46,6 +48,24 @@ impl Door {
     }
 }
 
+/// What the code of a client does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    /// Reads rows: for every table.
+    Read,
+    /// Sends rows: for tables that take events.
+    Ingest,
+}
+
+impl Purpose {
+    const ALL: [(&str, Self); 2] = [("read", Self::Read), ("ingest", Self::Ingest)];
+
+    fn fits(self, table: &Table) -> bool {
+        self == Self::Read || table.ingest
+    }
+}
+
 macro_rules! built_in {
     ($($file:literal),* $(,)?) => {
         &[$(($file, include_str!(concat!("../../templates/snippets/", $file)))),*]
@@ -61,6 +81,9 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "60-rust.j2",
     "70-r.j2",
     "80-spark.j2",
+    "91-ingest-python.j2",
+    "92-ingest-http.j2",
+    "93-ingest-rust.j2",
 ];
 
 /// Code of one client for one table.
@@ -68,8 +91,10 @@ const BUILT_IN: &[(&str, &str)] = built_in![
 pub struct Snippet {
     /// Stable name of the client, such as `python`.
     pub id: String,
-    /// What people call the client.
+    /// What people call the client. Clients of one purpose have titles of their own.
     pub title: String,
+    /// What the code does.
+    pub purpose: Purpose,
     /// Language of the code, one of those the highlighter knows, or `text`.
     pub language: String,
     /// The code, without a final newline.
@@ -136,6 +161,7 @@ pub struct Snippets {
 struct Client {
     id: String,
     title: String,
+    purpose: Purpose,
     language: String,
     /// Empty: all.
     kinds: Vec<&'static str>,
@@ -218,8 +244,9 @@ impl Snippets {
         Ok(())
     }
 
-    /// Renders the clients that can read `table`, in their order. A template that renders nothing
-    /// offers nothing, and neither does one whose door the platform lacks.
+    /// Renders the clients of `table`, in their order: those that can read it, and those that send
+    /// rows to it if it takes events. A template that renders nothing offers nothing, and neither does
+    /// one whose door the platform lacks.
     ///
     /// # Errors
     /// [`SnippetError::Template`] if a template fails.
@@ -234,6 +261,9 @@ impl Snippets {
         let mut snippets = Vec::with_capacity(self.clients.len());
         for client in &self.clients {
             if !client.kinds.is_empty() && !client.kinds.contains(&kind) {
+                continue;
+            }
+            if !client.purpose.fits(table) {
                 continue;
             }
             if client
@@ -254,6 +284,7 @@ impl Snippets {
             snippets.push(Snippet {
                 id: client.id.clone(),
                 title: client.title.clone(),
+                purpose: client.purpose,
                 language: client.language.clone(),
                 html: highlight::highlight(code, &client.language),
                 code: code.to_owned(),
@@ -303,7 +334,9 @@ fn environment() -> Environment<'static> {
     environment.add_filter("sql_name", |name: &str| {
         literal::sql_name(name).into_owned()
     });
-    environment.add_filter("heredoc", literal::heredoc);
+    environment.add_filter("heredoc", |text: &str, language: Option<&str>| {
+        literal::heredoc(text, language)
+    });
     environment
 }
 
@@ -347,6 +380,7 @@ fn read_metadata(id: &str, name: &str, file: &str, text: &str) -> Result<Client,
     let mut client = Client {
         id: id.to_owned(),
         title: String::new(),
+        purpose: Purpose::Read,
         language: String::new(),
         kinds: Vec::new(),
         door: None,
@@ -378,10 +412,23 @@ fn read_metadata(id: &str, name: &str, file: &str, text: &str) -> Result<Client,
                 };
                 client.door = Some(*door);
             }
+            ("for", name) => {
+                let Some((_, purpose)) = Purpose::ALL.iter().find(|(known, _)| *known == name)
+                else {
+                    return Err(fail(
+                        format!("unknown purpose `{name}`"),
+                        format!("purposes are {}", list(&Purpose::ALL.map(|(name, _)| name))),
+                    ));
+                };
+                client.purpose = *purpose;
+            }
             (key, _) => {
                 return Err(fail(
                     format!("unknown key `{key}`"),
-                    format!("keys are {}", list(&["title", "language", "kinds", "door"])),
+                    format!(
+                        "keys are {}",
+                        list(&["title", "language", "kinds", "door", "for"])
+                    ),
                 ));
             }
         }

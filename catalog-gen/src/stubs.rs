@@ -21,6 +21,7 @@ const OF_CATALOG: &[&str] = &[
     "databases",
     "db",
     "sql",
+    "ingest",
     "open_blob",
 ];
 const OF_DATABASE: &[&str] = &["name", "docs", "tables", "table", "sql"];
@@ -257,6 +258,7 @@ impl<'a> Writer<'a> {
         if databases.is_empty() {
             self.line(1, "...");
         }
+        self.ingest(1);
         self.line(0, "");
         self.line(0, "catalog: Catalog");
         self.line(0, "");
@@ -271,6 +273,37 @@ impl<'a> Writer<'a> {
             self.line(1, line);
         }
         self.line(0, ") -> Catalog: ...");
+        self.ingest(0);
+    }
+
+    /// The call that sends events, for the tables that take them.
+    fn ingest(&mut self, indent: usize) {
+        let taking = self.catalog.tables().filter(|(_, table)| table.ingest);
+        let names: Vec<String> = taking
+            .map(|(database, table)| python_string(&format!("{}.{}", database.name, table.name)))
+            .collect();
+        if names.is_empty() {
+            return;
+        }
+        self.line(0, "");
+        self.line(indent, "def ingest(");
+        if indent > 0 {
+            self.line(indent + 1, "self,");
+        }
+        let table = format!("table: Literal[{}],", names.join(", "));
+        for line in [
+            table.as_str(),
+            "rows: Any,",
+            "*,",
+            "key: str | None = None,",
+            "ack: Literal[\"queued\", \"committed\"] = \"queued\",",
+            "invalid: Literal[\"reject\", \"skip\", \"quarantine\"] = \"reject\",",
+            "timeout: float = 30.0,",
+            "patience: float = 60.0,",
+        ] {
+            self.line(indent + 1, line);
+        }
+        self.line(indent, ") -> Ingested: ...");
     }
 }
 

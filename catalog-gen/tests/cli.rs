@@ -809,6 +809,7 @@ mod look_up {
             "{table}"
         );
         assert!(table.contains("crates/lab/src/neural.rs:"), "{table}");
+        assert!(table.starts_with("neural.band_power  (Delta)\n"), "{table}");
         let json = lines(&lake.expect(0, &["list", "--json"]).stdout);
         assert_eq!(json.len(), 3);
         assert_eq!(json[2]["table"]["name"], "surgeries");
@@ -829,6 +830,20 @@ mod look_up {
         let catalog = lake.path("site/catalog.json").display().to_string();
         assert_eq!(run.expect(0, &["list", "--catalog", &catalog]).stdout, all);
         run.expect(0, &["search", "--catalog", &catalog, "band"]);
+
+        lake.edit(
+            "crates/lab/src/neural.rs",
+            "    owner = \"signals\",",
+            "    ingest,\n    owner = \"signals\",",
+        );
+        let table = lake.expect(0, &["list", "neural.band_power"]).stdout;
+        assert!(
+            table.starts_with("neural.band_power  (Delta, takes events)\n"),
+            "{table}"
+        );
+        let found = lake.expect(0, &["search", "is:ingest"]).stdout;
+        assert!(found.contains("neural.band_power"), "{found}");
+        assert_eq!(found.lines().count(), 1, "{found}");
     }
 
     #[test]
@@ -1020,6 +1035,20 @@ mod stubs {
         ] {
             assert!(stub.contains(part), "no `{part}` in:\n{stub}");
         }
+        assert!(!stub.contains("def ingest("), "no table takes events");
+        lake.edit(
+            "crates/lab/src/neural.rs",
+            "    owner = \"signals\",",
+            "    ingest,\n    owner = \"signals\",",
+        );
+        lake.expect(0, &["stubs"]);
+        let taking = fs::read_to_string(package.join(STUB)).expect("a stub");
+        let calls = taking.matches("    table: Literal[\"neural.band_power\"],\n");
+        assert_eq!(
+            calls.count(),
+            2,
+            "of the catalog and of the module:\n{taking}"
+        );
         // Only Delta tables keep versions.
         let view = stub.split("class _neural__mean_power(Table):").nth(1);
         let call = view.and_then(|text| text.split("LazyFrame").next());

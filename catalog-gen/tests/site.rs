@@ -285,6 +285,43 @@ fn names_and_texts_cannot_leave_their_place() {
 }
 
 #[test]
+fn a_table_that_takes_events_says_so() {
+    let mut taking = table("spikes", 2);
+    taking.ingest = true;
+    let catalog = catalog(vec![database("neural", vec![table("rates", 2), taking])]);
+    let all = files(&catalog, SiteOptions::default());
+    let page = &all["neural/spikes.html"];
+    assert!(page.contains("<a href=\"#send\">takes events</a>"));
+    assert!(page.contains("<section id=\"send\">"));
+    assert!(page.contains("data-id=\"ingest-python\""));
+    let markdown = &all["neural/spikes.md"];
+    assert!(
+        markdown.contains("- Takes events: POST http://127.0.0.1:8080/v1/ingest/neural/spikes\n")
+    );
+    assert!(markdown.contains("\n## Send events\n\n### Python\n\n```python\n"));
+    for listing in ["index.html", "neural/index.html", "owners/signals.html"] {
+        let badges = all[listing].matches("<b>takes events</b>").count();
+        assert_eq!(badges, 1, "{listing}");
+    }
+    for page in ["neural/rates.html", "neural/rates.md"] {
+        let text = all[page].to_lowercase();
+        assert!(!text.contains("takes events") && !text.contains("send events"));
+    }
+
+    // Whoever offers no code still says it, without a link that leads nowhere.
+    let folder = tempfile::tempdir().expect("a folder");
+    for file in ["91-ingest-python", "92-ingest-http", "93-ingest-rust"] {
+        fs::write(folder.path().join(format!("{file}.j2")), "").expect("writes");
+    }
+    let snippets = Snippets::load(Some(folder.path())).expect("templates");
+    let site = Site::new(&catalog, SiteOptions::default(), &snippets).expect("is right");
+    let page = text(&site, "neural/spikes.html");
+    assert!(page.contains("<dd>takes events</div>"));
+    assert!(!page.contains("#send") && !page.contains("id=\"send\""));
+    assert!(!text(&site, "neural/spikes.md").contains("Send events"));
+}
+
+#[test]
 fn the_same_input_gives_the_same_bytes() {
     let first = files(&fixture(), SiteOptions::default());
     assert_eq!(first, files(&fixture(), SiteOptions::default()));

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{env, fs};
 
-use catalog_gen::snippets::{Snippet, SnippetError, Snippets};
-use neurolake_model::{Argument, Catalog, Partition, Partitioning, Source, Type, Value};
+use catalog_gen::snippets::{Purpose, Snippet, SnippetError, Snippets};
+use neurolake_model::{Argument, Catalog, Column, Partition, Partitioning, Source, Type, Value};
 use serde_json::{Value as Json, json};
 use sqlparser::ast::{
     BinaryOperator, DataType, Expr, SetExpr, Statement, TimezoneInfo, UnaryOperator,
@@ -41,12 +41,17 @@ fn each_kind_of_source_has_its_snippets() {
         let mut page = String::new();
         for Snippet {
             title,
+            purpose,
             language,
             code,
             ..
         } in rendered
         {
-            let _ = write!(page, "## {title}\n\n```{language}\n{code}\n```\n\n");
+            let does = match purpose {
+                Purpose::Read => "",
+                Purpose::Ingest => ", sending events",
+            };
+            let _ = write!(page, "## {title}{does}\n\n```{language}\n{code}\n```\n\n");
         }
         let file = fixtures().join(format!("snippets/{}.{}.md", database.name, table.name));
         if env::var_os("UPDATE_EXPECT").is_some() {
@@ -283,8 +288,12 @@ fn catalog_of(name: &str, data_type: Option<Type>, value: Value) -> Catalog {
         Some(data_type) => {
             table.columns[0].name = name.into();
             table.columns[0].data_type = data_type;
+            table.columns[0].nullable = true;
         }
-        None => table.columns.clear(),
+        None => {
+            table.columns.clear();
+            table.ingest = false;
+        }
     }
     table.example = vec![(name.to_owned(), value)];
     catalog
@@ -323,7 +332,8 @@ fn python_gets_the_values() {
     let mut inputs = Vec::new();
     for (name, data_type, value) in cases() {
         let is_list = matches!(data_type, Some(Type::List { .. }));
-        let rendered = render(&snippets, &catalog_of(&name, data_type, value.clone()));
+        let catalog = catalog_of(&name, data_type, value.clone());
+        let rendered = render(&snippets, &catalog);
         let mut value = serde_json::to_value(&value).expect("JSON");
         if let Some(Json::String(text)) = value.get_mut("float") {
             *text = text.replace('_', "").trim_end_matches("f64").to_owned();
@@ -343,13 +353,220 @@ fn python_gets_the_values() {
                 "client": client, "code": code(&rendered, client), "column": name, "value": value, "is_list": is_list,
             }));
         }
+        inputs.extend(sent(&catalog, &rendered).map(|mut case| {
+            case["column"] = name.as_str().into();
+            case["value"] = value.clone();
+            case["is_list"] = is_list.into();
+            case
+        }));
     }
+    run_in_python(&inputs);
+}
+
+/// Runs the code of each case against modules that record what they are asked for.
+fn run_in_python(cases: &[Json]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/run_snippets.py");
     let failures = run(
         Command::new("python3").arg(script),
-        &Json::from(inputs).to_string(),
+        &Json::from(cases).to_string(),
     );
     assert_eq!(failures, "");
+}
+
+/// The rows that the snippets of a table send, each with the columns that it must fit.
+fn sent<'a>(catalog: &'a Catalog, rendered: &'a [Snippet]) -> impl Iterator<Item = Json> + 'a {
+    let (_, table) = catalog.tables().next().expect("one table");
+    let senders = rendered
+        .iter()
+        .filter(|snippet| snippet.id == "ingest-python" || snippet.id == "ingest-http");
+    senders.map(|snippet| {
+        let code = match snippet.id.as_str() {
+            "ingest-http" => posted(&snippet.code),
+            _ => snippet.code.clone(),
+        };
+        json!({"client": snippet.id, "code": code, "columns": table.columns})
+    })
+}
+
+/// What the shell gives to `curl`; that it does is tested with `bash`.
+fn posted(code: &str) -> String {
+    let (_, document) = code.split_once("<<'JSON'\n").expect("a document");
+    document.strip_suffix("\nJSON").expect("its end").to_owned()
+}
+
+/// Every type, as it is and inside of others.
+fn types() -> Vec<Type> {
+    let mut types = vec![
+        Type::Bool,
+        Type::Int8,
+        Type::Int16,
+        Type::Int32,
+        Type::Int64,
+        Type::Float32,
+        Type::Float64,
+        Type::String,
+        Type::Binary,
+        Type::Date,
+        Type::Timestamp,
+        Type::Decimal {
+            precision: 10,
+            scale: 2,
+        },
+        Type::Blob,
+    ];
+    let scalars: Vec<Type> = types
+        .iter()
+        .filter(|data_type| data_type.is_scalar())
+        .cloned()
+        .collect();
+    for _ in 0..2 {
+        let inner = types.clone();
+        for (at, inner) in inner.into_iter().enumerate() {
+            types.push(Type::List {
+                item: Box::new(inner.clone()),
+                nullable: at % 2 == 0,
+            });
+            types.push(Type::Map {
+                key: Box::new(scalars[at % scalars.len()].clone()),
+                value: Box::new(inner.clone()),
+                nullable: at % 2 == 1,
+            });
+            let fields = [("it's", false), ("maybe", true)];
+            types.push(Type::Struct {
+                fields: fields
+                    .map(|(name, nullable)| column(name, inner.clone(), nullable))
+                    .into(),
+            });
+        }
+    }
+    types
+}
+
+fn column(name: &str, data_type: Type, nullable: bool) -> Column {
+    let mut catalog = fixture_catalog();
+    let mut column = catalog.databases[0].tables[0].columns.remove(0);
+    column.name = name.into();
+    column.data_type = data_type;
+    column.nullable = nullable;
+    column
+}
+
+/// What a snippet sends fits its columns, whether or not there is an example.
+#[test]
+fn a_sent_row_fits_every_type() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let types = types();
+    let columns = |nullable: &dyn Fn(usize) -> bool| -> Vec<Column> {
+        let columns = types.iter().enumerate();
+        columns
+            .map(|(at, data_type)| column(&format!("c{at}"), data_type.clone(), nullable(at)))
+            .collect()
+    };
+    let mut cases = Vec::new();
+    for nullable in [&|_| false, &|_| true, &|at| at % 3 == 0] as [&dyn Fn(usize) -> bool; 3] {
+        for example in [
+            Vec::new(),
+            vec![("c8".to_owned(), Value::Binary("00ff".into()))],
+            // Null where it can't be sent, and a list that means any of its values.
+            vec![
+                ("c2".to_owned(), Value::Null),
+                ("c9".to_owned(), Value::Date("2026-03-01".into())),
+                (
+                    "c3".to_owned(),
+                    Value::List(vec![Value::Null, Value::Int(7)]),
+                ),
+                ("c4".to_owned(), Value::List(vec![Value::Null])),
+            ],
+        ] {
+            let mut catalog = catalog_of("c", Some(Type::Int32), Value::Int(7));
+            let table = &mut catalog.databases[0].tables[0];
+            table.columns = columns(nullable);
+            table.example = example;
+            let rendered = render(&snippets, &catalog);
+            let before = cases.len();
+            cases.extend(sent(&catalog, &rendered));
+            assert_eq!(cases.len(), before + 2, "both clients can send it");
+        }
+    }
+    run_in_python(&cases);
+}
+
+#[test]
+fn a_sent_row_is_short_and_makes_sense() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let row = |columns: &[(&str, Type, bool)], example: &[(&str, Value)]| {
+        let mut catalog = catalog_of("c", Some(Type::Int32), Value::Int(7));
+        let table = &mut catalog.databases[0].tables[0];
+        table.columns = columns
+            .iter()
+            .map(|(name, data_type, nullable)| column(name, data_type.clone(), *nullable))
+            .collect();
+        let example = example.iter();
+        table.example = example
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        posted(code(&render(&snippets, &catalog), "ingest-http"))
+    };
+    let columns = [
+        ("ts", Type::Timestamp, false),
+        ("day", Type::Date, false),
+        ("kind", Type::String, false),
+        ("note", Type::String, true),
+        ("trial", Type::Int64, true),
+    ];
+    let day = ("day", Value::Date("2026-03-01".into()));
+    assert_eq!(
+        row(&columns, &[day.clone(), ("trial", Value::Null)]),
+        r#"{"ts": "2026-03-01T00:00:00Z", "day": "2026-03-01", "kind": "...", "trial": null}"#
+    );
+    assert_eq!(
+        row(&columns, &[]),
+        r#"{"ts": "2026-01-01T00:00:00Z", "day": "2026-01-01", "kind": "..."}"#
+    );
+    assert_eq!(
+        row(&columns[3..], &[]),
+        r#"{"note": "...", "trial": 0}"#,
+        "an empty row would show nothing"
+    );
+    let at = Value::Timestamp("2026-02-24T09:30:00Z".into());
+    assert_eq!(
+        row(&columns[..2], &[("ts", at)]),
+        r#"{"ts": "2026-02-24T09:30:00Z", "day": "2026-02-24"}"#
+    );
+    let numbers = ["007.5", "-00.50", "0.0", "-0.0", "000.0e1", "7", "1e-7"];
+    let numbers = numbers.map(|text| {
+        row(
+            &[("x", Type::Float64, false)],
+            &[("x", Value::Float(text.into()))],
+        )
+    });
+    assert_eq!(
+        numbers,
+        ["7.5", "-0.50", "0.0", "-0.0", "0.0e1", "7.0", "1e-7"]
+            .map(|text| format!("{{\"x\": {text}}}"))
+    );
+}
+
+#[test]
+fn the_shell_posts_the_row() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let mut script = "set -u\ncurl() { printf '%s\\n' \"$*\"; cat; }\n".to_owned();
+    let mut wanted = String::new();
+    for (name, data_type, value) in cases() {
+        let rendered = render(&snippets, &catalog_of(&name, data_type, value));
+        let Some(snippet) = rendered.iter().find(|snippet| snippet.id == "ingest-http") else {
+            continue;
+        };
+        let row = posted(&snippet.code);
+        assert!(!row.contains('\n'), "a row is a line");
+        script += &snippet.code;
+        script += "\n";
+        wanted += "-sS http://127.0.0.1:8080/v1/ingest/db/t -H Content-Type: application/x-ndjson --data-binary @-\n";
+        wanted += &row;
+        wanted += "\n";
+    }
+    assert!(wanted.lines().count() > 400);
+    assert_eq!(run(Command::new("bash").arg("-s"), &script), wanted);
 }
 
 /// Shell snippets pass the statement on, byte for byte, and SQL reads back the names and values.
@@ -658,6 +875,9 @@ fn rust_parses_and_holds_the_values() {
     let snippets = Snippets::load(None).expect("the built-in templates");
     for (name, data_type, value) in cases() {
         let rendered = render(&snippets, &catalog_of(&name, data_type, value.clone()));
+        if let Some(send) = rendered.iter().find(|snippet| snippet.id == "ingest-rust") {
+            syn::parse_file(&send.code).unwrap_or_else(|error| panic!("{error}\n{}", send.code));
+        }
         let code = code(&rendered, "rust");
         let file = syn::parse_file(code).unwrap_or_else(|error| panic!("{error}\n{code}"));
         let mut found = Literals(Vec::new());
@@ -796,7 +1016,17 @@ fn a_folder_replaces_adds_and_removes_clients() {
     assert_eq!(
         ids(&snippets),
         [
-            "julia", "python", "polars", "duckdb", "http", "psql", "r", "spark"
+            "julia",
+            "python",
+            "polars",
+            "duckdb",
+            "http",
+            "psql",
+            "r",
+            "spark",
+            "ingest-python",
+            "ingest-http",
+            "ingest-rust",
         ]
     );
     let catalog = fixture_catalog();
@@ -833,14 +1063,8 @@ fn a_client_whose_door_is_missing_is_not_offered() {
         .filter(|id| without.iter().all(|(other, _)| other != id))
         .collect();
     assert_eq!(missing, ["psql", "r"]);
-    assert_eq!(
-        with.last(),
-        Some(&("any".to_owned(), "lake.example.org".to_owned()))
-    );
-    assert_eq!(
-        without.last(),
-        Some(&("any".to_owned(), "nowhere".to_owned()))
-    );
+    assert!(with.contains(&("any".to_owned(), "lake.example.org".to_owned())));
+    assert!(without.contains(&("any".to_owned(), "nowhere".to_owned())));
 }
 
 #[test]
@@ -886,6 +1110,11 @@ fn a_wrong_template_says_what_would_be_right() {
             "90-x.j2",
             "{# title: X | language: text | door: gopher #}\nx".into(),
             "doors are `http`, `postgres`",
+        ),
+        (
+            "90-x.j2",
+            "{# title: X | language: text | for: fun #}\nx".into(),
+            "purposes are `read`, `ingest`",
         ),
         (
             "90-x.j2",
@@ -1080,7 +1309,7 @@ fn rendering_is_fast() {
             .sum::<usize>();
     }
     println!(
-        "10,000 tables x 8 snippets: {:?}, {bytes} bytes of HTML",
+        "10,000 tables x 11 snippets: {:?}, {bytes} bytes of HTML",
         start.elapsed()
     );
 }

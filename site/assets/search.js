@@ -175,7 +175,7 @@
     const deadColumns = new Set(unpack(index.deprecatedColumns).get(0));
 
     const facets = {};
-    for (const key of ["db", "owner", "tag", "type"]) {
+    for (const key of ["db", "owner", "tag", "type", "is"]) {
       const values = lines(index.facets[key].names);
       facets[key] = { values, folded: values.map(fold), tables: unpack(index.facets[key].tables) };
     }
@@ -261,18 +261,17 @@
         const parsed = /^(db|owner|tag|type|format|col|is):(?!:)([^]*)$/i.exec(piece);
         if (!parsed) return false;
         const key = parsed[1].toLowerCase().replace("format", "type");
-        const folded = key === "is" ? ["deprecated"] : key === "col" ? columnsFolded : facets[key].folded;
+        const folded = key === "col" ? columnsFolded : facets[key].folded;
         const wanted = fold(parsed[2]);
         let chosen = [...folded.keys()].filter((i) => folded[i] === wanted);
         if (!chosen.length) chosen = [...folded.keys()].filter((i) => folded[i].startsWith(wanted));
         if (!chosen.length) {
           const near = nearest(wanted, folded);
-          const value = near < 0 ? null : key === "is" ? "deprecated" : key === "col" ? columnNames[near] : facets[key].values[near];
+          const value = near < 0 ? null : key === "col" ? columnNames[near] : facets[key].values[near];
           if (value) this.suggestion = pieces.map((other, i) => (i === place ? `${parsed[1]}:${value}` : other)).join(" ");
         }
         const tables = new Uint8Array(tableCount);
-        if (key === "is") chosen.forEach(() => tables.set(deadTables));
-        for (const i of key === "is" ? [] : chosen) {
+        for (const i of chosen) {
           for (const table of (key === "col" ? columnTables : facets[key].tables).get(i)) {
             tables[table] = 1;
             if (key === "col") (this.columnOf ??= new Map()).has(table) || this.columnOf.set(table, i);

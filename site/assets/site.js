@@ -72,11 +72,9 @@
     return button;
   };
 
-  // Snippets: the list of details becomes tabs
+  // Snippets: each list of details becomes tabs
 
-  let copySnippet = null;
-  const snippets = $(".snippets");
-  if (snippets) {
+  const tabs = (snippets) => {
     const panels = $$("details", snippets).map((details) => {
       const { id } = details.dataset;
       const tab = make("button", {
@@ -85,7 +83,7 @@
       });
       const panel = make("div", { role: "tabpanel", id: `code-${id}`, "aria-labelledby": `tab-${id}` }, $("pre", details));
       details.replaceWith(panel);
-      return { id, tab, panel };
+      return { tab, panel };
     });
     let active = panels[0];
     const choose = (chosen, focus) => {
@@ -100,13 +98,15 @@
       const list = chosen.tab.parentElement;
       list.scrollLeft = chosen.tab.offsetLeft - list.offsetLeft - list.clientWidth / 2 + chosen.tab.offsetWidth / 2;
     };
+    // Known by its title, which is the same where code reads and where it sends.
+    const keep = (entry) => remember("neurolakeSnippet", entry.tab.textContent);
     const list = make("div", { role: "tablist", "aria-label": "Client" }, ...panels.map(({ tab }) => tab));
     const copy = copyButton("Copy code", () => active.panel.textContent);
     snippets.prepend(make("div", { class: "tabs" }, list, copy));
     for (const entry of panels) {
       entry.tab.addEventListener("click", () => {
         choose(entry);
-        remember("neurolakeSnippet", entry.id);
+        keep(entry);
       });
     }
     list.addEventListener("keydown", (event) => {
@@ -115,12 +115,13 @@
       if (to === undefined) return;
       event.preventDefault();
       choose(panels[(to + panels.length) % panels.length], true);
-      remember("neurolakeSnippet", active.id);
+      keep(active);
     });
     const wanted = recall("neurolakeSnippet");
-    choose(panels.find(({ id }) => id === wanted) ?? panels[0]);
-    copySnippet = () => copy.click();
-  }
+    choose(panels.find(({ tab }) => tab.textContent === wanted) ?? panels[0]);
+    return () => copy.click();
+  };
+  const [copySnippet] = $$(".snippets").map(tabs);
   const name = $("h1[data-name]");
   if (name) {
     const copy = copyButton(`Copy the name ${name.dataset.name}`, () => name.dataset.name);
@@ -329,7 +330,7 @@
           }), "?"));
         }
       } else {
-        foot.append(make("span", { textContent: "Narrow with db: owner: tag: type: col: is:deprecated" }),
+        foot.append(make("span", { textContent: "Narrow with db: owner: tag: type: col: is:deprecated is:ingest" }),
           make("a", { href: resultsPage(text), textContent: "All results" }));
       }
       popup.hidden = false;
@@ -404,7 +405,7 @@
       history.replaceState(null, "", text ? `?q=${encodeURIComponent(text)}` : location.pathname);
       if (!text) {
         results.replaceChildren();
-        hint.textContent = "Narrow with db: owner: tag: type: col: is:deprecated";
+        hint.textContent = "Narrow with db: owner: tag: type: col: is:deprecated is:ingest";
         return;
       }
       try {

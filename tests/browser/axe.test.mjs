@@ -28,7 +28,7 @@ const site = await (await changed()).serve();
 function kind(file) {
   const table = site.tables.find(({ page }) => page === file);
   if (table) {
-    return ["table", table.source.kind, table.columns ? "columns" : "bare", table.deprecated ? "deprecated" : "",
+    return ["table", table.source.kind, table.columns ? "columns" : "bare", table.deprecated ? "deprecated" : "", table.ingest ? "ingest" : "",
       /struct/.test(JSON.stringify(table.columns)) ? "nested" : ""].join(" ");
   }
   if (!file.includes("/")) return file;
@@ -52,7 +52,7 @@ const states = {
     await page.locator("dialog[open]").waitFor();
   },
   "copied": async (page) => {
-    await page.locator(".snippets button.copy").click();
+    await page.locator(".snippets button.copy").first().click();
     await page.locator(".copy.done").first().waitFor();
   },
   "a column": async (page) => {
@@ -87,6 +87,7 @@ test("the kinds of pages are known", () => {
   }
   assert(names.some((name) => /deprecated/.test(name) && name.startsWith("table")));
   assert(names.some((name) => /nested/.test(name)));
+  assert(names.some((name) => /ingest/.test(name)));
 });
 
 for (const colorScheme of ["light", "dark"]) {

@@ -140,3 +140,35 @@ test("an unknown client of the past is no blank box", async (t) => {
   assert.equal(await page.locator(".snippets [role=tab]").first().getAttribute("aria-selected"), "true");
   assert((await visibleCode(page)).trim());
 });
+
+test("code that sends events is a group of its own", async (t) => {
+  const [table, other] = site.tables.filter(({ ingest }) => ingest);
+  const page = await open(t, site.web + table.page, CLIPBOARD);
+  await page.locator(".facts a", { hasText: "takes events" }).click();
+  await until(page, () => location.hash === "#send");
+  const [reading, sending] = [page.locator("main .snippets").first(), page.locator("#send .snippets")];
+  const code = (group) => group.locator("pre:visible").innerText();
+  assert.deepEqual(await sending.locator("[role=tab]").allInnerTexts(), ["Python", "HTTP", "Rust"]);
+  const read = await code(reading);
+  for (const tab of await sending.locator("[role=tab]").all()) {
+    await tab.click();
+    await page.evaluate(() => document.querySelectorAll("[role=status]").forEach((e) => { e.textContent = ""; }));
+    await sending.locator("button.copy").click();
+    await isSaid(page, "Copied");
+    assert.equal(await clipboard(page), await code(sending));
+    assert.equal(await code(reading), read, "the other group stays as it is");
+  }
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.press("c");
+  await until(page, (read) => navigator.clipboard.readText().then((text) => text === read), read);
+  await sending.locator("[role=tab]", { hasText: "HTTP" }).click();
+  await page.goto(site.web + other.page);
+  assert.match(await code(sending), /^curl .*\/v1\/ingest\//);
+  assert.match(await code(reading), /^curl .*\/api\/sql/, "a client is chosen once for both");
+});
+
+test("a table that takes no events offers no code to send them", async (t) => {
+  const page = await open(t, site.web + site.tables.find(({ ingest }) => !ingest).page);
+  assert.equal(await page.locator(".snippets").count(), 1);
+  assert.equal(await page.getByText("takes events").count(), 0);
+});

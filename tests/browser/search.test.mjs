@@ -229,6 +229,10 @@ test("facets narrow the results down", async (t) => {
   await type(page, "is:deprecated");
   await until(page, ([selector, count]) => document.querySelectorAll(selector).length === count, [OPTION, deprecated.length]);
   for (const text of await texts(page, OPTION)) assert.match(text, /deprecated/);
+  const taking = site.tables.filter((table) => table.ingest).map(({ page }) => site.web + page);
+  await type(page, "is:ingest");
+  await until(page, ([selector, count]) => document.querySelectorAll(selector).length === count, [OPTION, taking.length]);
+  assert.deepEqual((await page.locator(OPTION).evaluateAll((all) => all.map(({ href }) => href))).sort(), taking.sort());
 });
 
 test("nothing found: said so, with what was probably meant", async (t) => {

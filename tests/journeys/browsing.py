@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 DEADLINE_MS = 90_000
-CLIENTS = ".snippets [role=tab]"
-COPY = ".snippets button.copy"
+# Code that reads a table, and code that sends events to it.
+READ = "main section.snippets"
+SEND = "#send .snippets"
 
 
 def chromium() -> str:
@@ -37,12 +38,12 @@ def browser_context() -> Iterator[BrowserContext]:
         browser.close()
 
 
-def copy(page: Page, client: str) -> str:
+def copy(page: Page, client: str, group: str = READ) -> str:
     """Chooses a client, clicks the button, and gives what is in the clipboard then."""
     # What an earlier click left there must not pass for this one's.
     page.evaluate("navigator.clipboard.writeText('')")
-    page.locator(CLIENTS).get_by_text(client, exact=True).click()
-    page.locator(COPY).click()
+    page.locator(f"{group} [role=tab]").get_by_text(client, exact=True).click()
+    page.locator(f"{group} button.copy").click()
     return page.evaluate(
         """async () => {
             const end = performance.now() + 10_000;
@@ -56,13 +57,13 @@ def copy(page: Page, client: str) -> str:
     )
 
 
-def copy_all(context: BrowserContext, site: str, tables: list[str]) -> dict[str, dict[str, str]]:
+def copy_all(context: BrowserContext, site: str, tables: list[str], group: str = READ) -> dict[str, dict[str, str]]:
     """The code of each client for each table, as a reader gets it."""
     copied: dict[str, dict[str, str]] = {}
     page = context.new_page()
     for table in tables:
         page.goto(f"{site}{table.replace('.', '/')}.html")
-        clients = page.locator(CLIENTS).all_inner_texts()
-        copied[table] = {client: copy(page, client) for client in clients}
+        clients = page.locator(f"{group} [role=tab]").all_inner_texts()
+        copied[table] = {client: copy(page, client, group) for client in clients}
     page.close()
     return copied

@@ -80,6 +80,13 @@ def copied(context: BrowserContext, platform: Platform, folder: Path) -> dict[st
 
 
 @pytest.fixture(scope="session")
+def sends(context: BrowserContext, platform: Platform) -> dict[str, dict[str, str]]:
+    """The same for code that sends events: of every table, so that none offers it by mistake."""
+    copied = browsing.copy_all(context, f"{platform.http}/", sorted(platform.tables()), browsing.SEND)
+    return {table: codes for table, codes in copied.items() if codes}
+
+
+@pytest.fixture(scope="session")
 def object_store(folder: Path, platform: Platform) -> Iterator[dict[str, str]]:
     """An S3 that holds the platform's buckets: the variables that a shell has which may read it."""
     port = processes.free_port()

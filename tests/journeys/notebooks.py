@@ -38,10 +38,11 @@ def result(outputs: list[dict]) -> dict[str, object]:
         if output["output_type"] == "error":
             return {"error": "\n".join([f"{output['ename']}: {output['evalue']}"])}
     shown = [output["data"] for output in outputs if output["output_type"] == "execute_result"]
-    rows = rows_in(shown[-1].get("text/plain", "")) if shown else None
+    text = shown[-1].get("text/plain", "") if shown else ""
+    rows = rows_in(text)
     if rows is None:
-        return {"error": f"the cell shows no frame: {outputs}"}
-    return {"rows": rows}
+        return {"text": text, "error": f"the cell shows no frame: {outputs}"}
+    return {"text": text, "rows": rows}
 
 
 def rows_in(text: str) -> int | None:

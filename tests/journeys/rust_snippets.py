@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""The Rust code of each table's page as a module of `tests/engine`, which compiles and runs it.
+"""The Rust code of each table's page as modules of `tests/engine`: code that reads is compiled and run,
+code that sends events is compiled.
 
-`write` makes the module, `check` says whether it is what the pages offer. Needs `catalog-gen`.
+`write` makes the modules, `check` says whether they are what the pages offer. Needs `catalog-gen`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
 MODULE = REPOSITORY / "tests/engine/tests/engine/snippets.rs"
-REPAIR = f"{MODULE.relative_to(REPOSITORY)} is out of date\nhint: run `tests/journeys/rust_snippets.py write`"
+SENDS = MODULE.with_name("sends.rs")
+REPAIR = "the Rust code in tests/engine is out of date\nhint: run `tests/journeys/rust_snippets.py write`"
+# Where a catalog says that the platform answers, unless it is told.
+HTTP = "http://127.0.0.1:8080"
 
 HEAD = """\
 //! The Rust code of each table's page, as it is copied.
@@ -60,7 +64,21 @@ mod {module} {{
     pub(super) fn run(lake: &Lake) -> futures::future::BoxFuture<'_, Result<DataFrame>> {{ Box::pin(rows(lake)) }}
 }}
 """
-FOUND = re.compile(r"^// (\S+)\n#\[rustfmt::skip\]\nmod \w+ \{\n(.*?)\n\n    pub\(super\) fn run", re.M | re.S)
+SEND_HEAD = """\
+//! The Rust code of each table's page that sends events, as it is copied. It is compiled and not run: it
+//! names the address of the site.
+//! Made by `tests/journeys/rust_snippets.py write`.
+"""
+SEND_ENTRY = """
+// {table}
+#[rustfmt::skip]
+pub(crate) mod {module} {{
+{code}
+
+    const _: fn(&[Row]) = |rows| drop(send(rows));
+}}
+"""
+FOUND = re.compile(r"^// (\S+)\n#\[rustfmt::skip\]\n(?:pub\(crate\) )?mod \w+ \{\n(.*?)\n\n    (?:pub\(super\) fn run|const _)", re.M | re.S)
 
 
 def module(codes: dict[str, str]) -> str:
@@ -71,14 +89,19 @@ def module(codes: dict[str, str]) -> str:
     return text + "".join(ENTRY.format(table=name, module=names[name], code=code) for name, code in codes.items())
 
 
-def embedded() -> dict[str, str]:
-    """What the module holds."""
-    return dict(FOUND.findall(MODULE.read_text())) if MODULE.exists() else {}
+def sends(codes: dict[str, str]) -> str:
+    entries = (SEND_ENTRY.format(table=name, module=name.replace(".", "_"), code=code) for name, code in codes.items())
+    return SEND_HEAD + "".join(entries)
 
 
-def offered() -> dict[str, str]:
-    """What the pages of the demo lake offer, with the tables of all its features: `tests/engine` has
-    them on. The preview writes nothing."""
+def embedded(file: Path) -> dict[str, str]:
+    """What a module holds."""
+    return dict(FOUND.findall(file.read_text())) if file.exists() else {}
+
+
+def offered() -> tuple[dict[str, str], dict[str, str]]:
+    """What the pages of the demo lake offer to read and to send, with the tables of all its features:
+    `tests/engine` has them on. The preview writes nothing."""
     target = Path(os.environ.get("CARGO_TARGET_DIR") or REPOSITORY / "target")
     command = Path(os.environ.get("CATALOG_GEN") or target / "debug/catalog-gen")
     if not command.exists():
@@ -94,8 +117,13 @@ def offered() -> dict[str, str]:
     finally:
         preview.kill()
         preview.wait()
-    found = {name: re.search(r"^## Rust\n\n```rust\n(.*?)\n```$", page, re.M | re.S) for name, page in pages.items()}
-    return {name: match[1] for name, match in found.items() if match}
+
+    def codes(heading: str) -> dict[str, str]:
+        shape = re.compile(rf"^{heading} Rust\n\n```rust\n(.*?)\n```$", re.M | re.S)
+        found = {name: shape.search(page) for name, page in pages.items()}
+        return {name: match[1] for name, match in found.items() if match}
+
+    return codes("##"), codes("###")
 
 
 def get(address: str) -> str:
@@ -105,14 +133,16 @@ def get(address: str) -> str:
 
 
 def main(action: str) -> int:
-    text = module(offered())
+    reading, sending = offered()
+    files = {MODULE: module(reading), SENDS: sends(sending)}
     if action == "write":
-        MODULE.parent.mkdir(parents=True, exist_ok=True)
-        MODULE.write_text(text)
+        for file, text in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
     elif action != "check":
         print(f"error: unknown action `{action}`, expected `write` or `check`", file=sys.stderr)
         return 2
-    elif not MODULE.exists() or MODULE.read_text() != text:
+    elif any(not file.exists() or file.read_text() != text for file, text in files.items()):
         print(f"error: {REPAIR}", file=sys.stderr)
         return 1
     return 0

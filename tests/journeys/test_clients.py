@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import pytest
 KINDS_WITH_FILES = {"delta", "parquet"}
 OF_ALL = ["Python", "HTTP", "Rust"]
 OF_FILES = ["Polars", "DuckDB", "Spark"]
+SENDING = ["Python", "HTTP", "Rust"]
 ORDER = ["Python", "Polars", "DuckDB", "HTTP", "psql", "Rust", "R", "Spark"]
 # Words that handle a credential. `provider credential_chain` asks for what the reader has.
 CREDENTIAL = re.compile(r"(?i)password|passwd|secret_|access_key|api_?key|token|://[^/\s]*@")
@@ -53,10 +55,15 @@ def test_every_page_offers_what_can_be_run_and_nothing_else(platform, copied):
         assert list(codes) == sorted(expected, key=ORDER.index), table
 
 
-def test_no_snippet_handles_credentials(copied):
+def test_tables_that_take_events_offer_to_send_them(platform, sends):
+    taking = {table for table, facts in platform.tables().items() if facts.get("ingest")}
+    assert taking and {table: list(codes) for table, codes in sends.items()} == dict.fromkeys(taking, SENDING)
+
+
+def test_no_snippet_handles_credentials(copied, sends):
     found = {
         f"{table}, {client}": word[0]
-        for table, codes in copied.items()
+        for table, codes in [*copied.items(), *sends.items()]
         for client, code in codes.items()
         if (word := CREDENTIAL.search(code))
     }
@@ -68,12 +75,16 @@ def test_python_in_a_notebook(copied, platform, user):
     all_have_rows(notebooks.run(codes, user), codes)
 
 
+def in_shell(code: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = processes.bare_environment(folder / "shell", no_proxy="127.0.0.1")
+    return subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+
+
 def test_http_in_a_shell(copied, platform, folder):
     codes = of(copied, "HTTP")
-    environment = processes.bare_environment(folder / "shell", no_proxy="127.0.0.1")
 
     def run(code: str) -> dict[str, object]:
-        done = subprocess.run(["bash", "-c", code], env=environment, capture_output=True, text=True, timeout=120)
+        done = in_shell(code, folder)
         try:
             answer = json.loads(done.stdout)
         except ValueError:
@@ -84,6 +95,29 @@ def test_http_in_a_shell(copied, platform, folder):
 
     with ThreadPoolExecutor(4) as shells:
         all_have_rows(dict(zip(codes, shells.map(run, codes.values()), strict=True)), codes)
+
+
+@pytest.mark.parametrize("client", ["Python", "HTTP"])
+def test_what_was_sent_is_in_the_next_query(client, sends, platform, user, folder):
+    codes = of(sends, client)
+
+    def counts() -> dict[str, int]:
+        def count(table: str) -> int:
+            query = urllib.parse.urlencode({"q": f"select count(*) as n from {table}"})
+            return json.loads(processes.get(f"{platform.http}/api/sql?{query}"))[0]["n"]
+
+        return {table: count(table) for table in codes}
+
+    before = counts()
+    if client == "Python":
+        results = notebooks.run(codes, user)
+        answers = {table: result.get("text") or str(result) for table, result in results.items()}
+        accepted = {table: "accepted=1," in answer for table, answer in answers.items()}
+    else:
+        answers = {table: in_shell(code, folder).stdout for table, code in codes.items()}
+        accepted = {table: '"accepted":1,' in answer.replace(" ", "") for table, answer in answers.items()}
+    assert all(accepted.values()), answers
+    assert counts() == {table: rows + 1 for table, rows in before.items()}
 
 
 def in_cells(client: str, codes: dict[str, str], home: Path, variables: dict[str, str]) -> Results:
@@ -130,5 +164,12 @@ def test_rust_is_compiled_elsewhere_as_it_is_copied(copied):
 
     codes = of(copied, "Rust")
     # It also holds the tables of features that this program may lack.
-    embedded = {table: code for table, code in rust_snippets.embedded().items() if table in codes}
+    embedded = {table: code for table, code in rust_snippets.embedded(rust_snippets.MODULE).items() if table in codes}
     assert embedded == codes, rust_snippets.REPAIR
+
+
+def test_rust_that_sends_is_compiled_elsewhere_as_it_is_copied(sends, platform):
+    import rust_snippets
+
+    codes = {table: code.replace(platform.http, rust_snippets.HTTP) for table, code in of(sends, "Rust").items()}
+    assert rust_snippets.embedded(rust_snippets.SENDS) == codes, rust_snippets.REPAIR

@@ -31,10 +31,12 @@ rows = catalog.db("behavior").table("session_summaries", implant_id=7, tasks=["w
 rows = catalog.db("manufacturing").table("yield", since="2026-02-01")
 frame: pl.DataFrame = catalog.sql("select 1")
 other: neurolake.Catalog = neurolake.connect("catalog.json")
+taken: neurolake.Ingested = catalog.ingest("neural.normalized_band_power", [{"bin": 1}], key="a", ack="committed")
+taken = neurolake.ingest("behavior.cursor_events", pl.DataFrame(), invalid="skip")
 data: bytes = catalog.neural.spikes.open_blob("s3://x/y").bytes()
 try:
     names: list[str] = catalog.neural.spikes.columns
-except (neurolake.FilterError, neurolake.UnknownNameError, neurolake.ServerError):
+except (neurolake.FilterError, neurolake.UnknownNameError, neurolake.ServerError, neurolake.IngestError):
     pass
 """
 MISTAKES = {
@@ -52,6 +54,8 @@ MISTAKES = {
     "missing argument": 'catalog.db("manufacturing").table("yield")',
     "version of files": "catalog.neural.ecog(version=3)",
     "version's type": 'catalog.neural.spikes(version="3")',
+    "table that takes no events": 'catalog.ingest("neural.spikes", [])',
+    "acknowledgement": 'catalog.ingest("neural.normalized_band_power", [], ack="written")',
     "method of the frame": "catalog.neural.spikes().colect()",
 }
 

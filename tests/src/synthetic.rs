@@ -285,6 +285,11 @@ fn database(
             });
         }
     }
+    for TableSpec { declared, .. } in &mut tables {
+        let is_live = declared.freshness.as_deref() == Some("2s");
+        let is_delta = matches!(declared.source, Source::Delta { .. });
+        declared.ingest = is_live && is_delta && !declared.columns.is_empty();
+    }
     let docs = format!(
         "Everything about {}, one table per kind of record.",
         name.replace('_', " ")

@@ -508,7 +508,9 @@ fn the_page_ranks_like_the_command_line() {
             ".a",
             "::",
             "db:",
+            "is:",
             "is:x",
+            "is:in is:dep",
             "tag::a",
             "col:",
             "a b c d e f g h i j k l m n o p q r s",
@@ -607,6 +609,7 @@ fn facets_filter() {
             table.source.kind() == "postgres"
         }),
         ("is:deprecated", |_, table| table.deprecated.is_some()),
+        ("is:ing", |_, table| table.ingest),
         ("col:implant_id", |_, table| {
             table.column("implant_id").is_some()
         }),

@@ -75,8 +75,9 @@ fn chosen<'a>(catalog: &'a Catalog, name: &str) -> Result<(Tables<'a>, bool), Fa
 }
 
 fn describe(database: &Database, table: &Table) -> Result<Outcome, Failure> {
+    let events = if table.ingest { ", takes events" } else { "" };
     print(&format!(
-        "{}.{}  ({})",
+        "{}.{}  ({}{events})",
         database.name,
         table.name,
         table.source.label()

@@ -130,6 +130,8 @@ struct Changes {
     table: String,
     /// The column or argument that is looked at.
     column: Option<String>,
+    /// Whether clients send rows to the table, before and after.
+    takes_events: bool,
     found: Vec<Change>,
 }
 
@@ -138,6 +140,7 @@ impl Changes {
         Self {
             table: table.to_owned(),
             column: None,
+            takes_events: false,
             found: Vec::new(),
         }
     }
@@ -213,11 +216,17 @@ impl Changes {
     }
 
     fn table(&mut self, old: &Table, new: &Table) {
+        self.takes_events = old.ingest && new.ingest;
         self.source(old, new);
         self.schema(old, new);
         self.column = None;
         self.layout(old, new);
         self.column = None;
+        match (old.ingest, new.ingest) {
+            (true, false) => self.add(Kind::IngestChanged, true, "takes no events any more"),
+            (false, true) => self.add(Kind::IngestChanged, false, "takes events"),
+            _ => {}
+        }
         self.text(
             Kind::RustPathChanged,
             false,
@@ -467,7 +476,14 @@ impl Changes {
         for (column, _) in new.iter().zip(matched).filter(|(_, matched)| !matched) {
             let path = format!("{parent}{}", column.name);
             let message = format!("column `{path}` added ({})", column.data_type);
-            self.at(&path).add(Kind::ColumnAdded, false, message);
+            // Events without it are refused from now on.
+            let required = self.takes_events && !column.nullable;
+            let message = if required {
+                message + "; events need it"
+            } else {
+                message
+            };
+            self.at(&path).add(Kind::ColumnAdded, required, message);
         }
     }
 
@@ -503,11 +519,14 @@ impl Changes {
                 true,
                 format!("column `{path}` may now be null"),
             ),
-            (true, false) => self.add(
-                Kind::ColumnRequired,
-                false,
-                format!("column `{path}` is never null now"),
-            ),
+            (true, false) => {
+                let message = if self.takes_events {
+                    format!("column `{path}` is never null now; events need it")
+                } else {
+                    format!("column `{path}` is never null now")
+                };
+                self.add(Kind::ColumnRequired, self.takes_events, message);
+            }
             _ => {}
         }
         // Under another unit the same numbers mean something else. Writing a unit down for the

@@ -1,5 +1,6 @@
 //! Everything together: declarations of all packages become one catalog.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -638,6 +639,54 @@ impl Context<'_> {
                 None => {
                     first.insert((database, name), candidate);
                 }
+            }
+        }
+        self.check_ingest(&first, findings);
+    }
+
+    /// What only one table can have: the name of dead letters, and the queue of a Delta table.
+    fn check_ingest(
+        &self,
+        tables: &HashMap<(&str, &str), &Candidate<'_>>,
+        findings: &mut Vec<Finding>,
+    ) {
+        let mut taking: Vec<_> = tables
+            .iter()
+            .filter(|(_, candidate)| !candidate.scan.is_broken)
+            .filter(|(_, candidate)| candidate.scan.declaration.table.ingest)
+            .collect();
+        taking.sort_by_cached_key(|(_, candidate)| self.place(candidate));
+        let mut queues: HashMap<(&str, Option<&str>), &Candidate<'_>> = HashMap::new();
+        for ((database, name), candidate) in taking {
+            let letters = format!("{name}__dead_letters");
+            if let Some(other) = tables.get(&(*database, letters.as_str())) {
+                findings.push(
+                    Finding::error(
+                        Code::DuplicateTable,
+                        format!("`{database}.{letters}` is the name of dead letters"),
+                        Some(self.place(other)),
+                    )
+                    .related(self.place(candidate), "of this table, which takes events")
+                    .help("rename one item, or give it `name = \"...\"`"),
+                );
+            }
+            let table = &candidate.scan.declaration.table;
+            let Source::Delta { uri } = &table.source else {
+                continue;
+            };
+            match queues.entry((uri, table.store.as_deref())) {
+                Entry::Vacant(free) => {
+                    free.insert(candidate);
+                }
+                Entry::Occupied(other) => findings.push(
+                    Finding::error(
+                        Code::SharedIngest,
+                        format!("`{database}.{name}` takes events for a Delta table that another one writes"),
+                        Some(self.place(candidate)),
+                    )
+                    .related(self.place(other.get()), "takes events for it, too")
+                    .help("remove `ingest` from one of them"),
+                ),
             }
         }
     }

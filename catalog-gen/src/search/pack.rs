@@ -31,6 +31,7 @@ struct Facets<'a> {
     owner: Values<'a>,
     tag: Values<'a>,
     r#type: Values<'a>,
+    is: Values<'a>,
 }
 
 #[derive(Serialize)]
@@ -70,6 +71,7 @@ impl SearchIndex {
                     owner: values(&self.owners),
                     tag: values(&self.tags),
                     r#type: values(&self.types),
+                    is: values(&self.states),
                 },
             },
         )

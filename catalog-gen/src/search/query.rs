@@ -29,7 +29,7 @@ impl SearchIndex {
     ///
     /// The text is free words, a part of a name, `database.table`, `table.column` or
     /// `database.table.column`, and facets: `db:` `owner:` `tag:` `type:` (or `format:`) `col:`
-    /// `is:deprecated`. The value of a facet may be cut short.
+    /// `is:deprecated` `is:ingest`. The value of a facet may be cut short.
     pub fn query(&self, text: &str, limit: usize) -> Answer {
         let text = cut(text);
         let pieces: Vec<&str> = text
@@ -248,12 +248,6 @@ impl<'a> Query<'a> {
         let index = self.index;
         let wanted = fold(value);
         let facet = match key {
-            Key::Is => {
-                let (chosen, near) = choose(&wanted, &["deprecated"]);
-                let tables = (0..index.table_count)
-                    .filter(|&table| !chosen.is_empty() && index.dead_tables[table]);
-                return (tables.collect(), near.map(|_| "deprecated"));
-            }
             Key::Column => {
                 let names: Vec<&str> = index.column_names().collect();
                 let (chosen, near) = choose(&wanted, &names);
@@ -274,6 +268,7 @@ impl<'a> Query<'a> {
             Key::Owner => &index.owners,
             Key::Tag => &index.tags,
             Key::Type => &index.types,
+            Key::Is => &index.states,
         };
         let names: Vec<&str> = facet.values.iter_folded().collect();
         let (chosen, near) = choose(&wanted, &names);

@@ -82,6 +82,9 @@ fn badges(out: &mut String, table: &Table) {
     if table.deprecated.is_some() {
         out.push_str(r#" <b class="warn">deprecated</b>"#);
     }
+    if table.ingest {
+        out.push_str(" <b>takes events</b>");
+    }
     if let Some(cfg) = &table.cfg {
         let _ = write!(out, " <b>cfg({})</b>", escaped(cfg));
     }

@@ -14,7 +14,7 @@ use super::markdown::{Place, Tables as _, summary_html, summary_text, to_html, t
 use super::schema::{column_count, partition_path, schema};
 use super::twin::location;
 use crate::diff::Detail;
-use crate::snippets::Snippet;
+use crate::snippets::{Purpose, Snippet};
 
 use super::{CSS, HOME_DATABASES, JS, LIVE_SCRIPT, PAGE_ROWS, Site, SiteError, page_path};
 
@@ -155,6 +155,7 @@ struct TablePage<'a> {
     owner: Option<Link>,
     tags: Vec<Link>,
     freshness: Option<String>,
+    ingest: bool,
     store: Option<&'a str>,
     location: Option<String>,
     refresh: Option<&'a str>,
@@ -164,6 +165,8 @@ struct TablePage<'a> {
     source: Link,
     jupyter: Option<String>,
     snippets: String,
+    /// Snippets that send events; empty unless the table takes them.
+    send: String,
     columns: usize,
     rows: String,
     legend: Vec<&'static str>,
@@ -654,6 +657,7 @@ impl<'a> Site<'a> {
                 .map(|tag| facet_link(&self.atlas.tags, tag))
                 .collect(),
             freshness: table.freshness.as_deref().map(freshness),
+            ingest: table.ingest,
             store: table.store.as_deref(),
             location: location(&table.source),
             refresh,
@@ -669,7 +673,8 @@ impl<'a> Site<'a> {
             }),
             source: self.source_link(&table.location),
             jupyter: self.jupyter(&name),
-            snippets: snippet_panels(&snippets),
+            snippets: snippet_panels(&snippets, Purpose::Read),
+            send: snippet_panels(&snippets, Purpose::Ingest),
             columns: column_count(table),
             rows: schema.rows,
             legend: schema.legend,
@@ -822,14 +827,12 @@ impl<'a> Site<'a> {
     }
 }
 
-/// One panel for each client, the first one open.
-fn snippet_panels(snippets: &[Snippet]) -> String {
-    let bytes = snippets
-        .iter()
-        .map(|snippet| snippet.html.len() + 128)
-        .sum();
+/// One panel for each client of that purpose, the first one open.
+fn snippet_panels(snippets: &[Snippet], purpose: Purpose) -> String {
+    let chosen = || snippets.iter().filter(|snippet| snippet.purpose == purpose);
+    let bytes = chosen().map(|snippet| snippet.html.len() + 128).sum();
     let mut out = String::with_capacity(bytes);
-    for (index, snippet) in snippets.iter().enumerate() {
+    for (index, snippet) in chosen().enumerate() {
         let _ = writeln!(
             out,
             r#"<details{} data-id="{}"><summary>{}</summary><pre tabindex="0"><code>{}</code></pre></details>"#,

@@ -9,7 +9,7 @@ use super::atlas::{Atlas, TableId};
 use super::html::table_address;
 use super::markdown::{Place, Tables as _, summary_text, to_twin};
 use super::schema::partition_path;
-use crate::snippets::Snippet;
+use crate::snippets::{Purpose, Snippet};
 
 /// Most bytes of `llms.txt`.
 const LLMS_BYTES: usize = 100_000;
@@ -67,6 +67,11 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
     fact("Kind", Some(table.source.label()));
     fact("Owner", table.owner.as_deref());
     fact("Freshness", table.freshness.as_deref());
+    let door = format!(
+        "POST {}/v1/ingest/{}/{}",
+        atlas.catalog.endpoints.http, database.name, table.name
+    );
+    fact("Takes events", Some(door.as_str()).filter(|_| table.ingest));
     fact("Store", table.store.as_deref());
     fact(
         "Tags",
@@ -108,14 +113,17 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
             column_rows(&mut out, column, "", place);
         }
     }
-    for snippet in snippets {
-        let fence = fence(&snippet.code);
-        let code = snippet.code.trim_end();
-        let _ = write!(
-            out,
-            "\n## {}\n\n{fence}{}\n{code}\n{fence}\n",
-            snippet.title, snippet.language
-        );
+    let (sending, reading): (Vec<_>, Vec<_>) = snippets
+        .iter()
+        .partition(|snippet| snippet.purpose == Purpose::Ingest);
+    for snippet in reading {
+        code(&mut out, "##", snippet);
+    }
+    if !sending.is_empty() {
+        out.push_str("\n## Send events\n");
+    }
+    for snippet in sending {
+        code(&mut out, "###", snippet);
     }
     if let Source::Sql { query } = &table.source {
         let fence = fence(query);
@@ -128,6 +136,22 @@ pub(crate) fn markdown(atlas: &Atlas<'_>, id: TableId, snippets: &[Snippet]) -> 
     neighbours(&mut out, atlas, "Reads from", &table.inputs);
     neighbours(&mut out, atlas, "Read by", &atlas.readers[id]);
     out
+}
+
+/// The code of one client under a heading of that level.
+fn code(out: &mut String, level: &str, snippet: &Snippet) {
+    let Snippet {
+        title,
+        language,
+        code,
+        ..
+    } = snippet;
+    let fence = fence(code);
+    let code = code.trim_end();
+    let _ = write!(
+        out,
+        "\n{level} {title}\n\n{fence}{language}\n{code}\n{fence}\n"
+    );
 }
 
 /// A fence that the code doesn't hold.

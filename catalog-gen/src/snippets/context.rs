@@ -10,6 +10,7 @@ use neurolake_model::{Catalog, Database, Partitioning, Source, Table, Type};
 
 use super::filter::{self, Filter};
 use super::literal::{self, Dialect};
+use super::row::Row;
 
 /// Rows that a snippet asks for.
 const LIMIT: u32 = 10;
@@ -30,6 +31,9 @@ pub(super) const VARIABLES: &[&str] = &[
     "postgres_port",
     "python_imports",
     "root",
+    "row_imports",
+    "row_json",
+    "row_python",
     "rust_arguments",
     "rust_imports",
     "rust_path",
@@ -73,6 +77,7 @@ pub(super) struct TableContext {
     filter_values: Value,
     hive_types: Vec<Value>,
     rust_arguments: Option<Vec<String>>,
+    row: Option<Row>,
     sql: Value,
 }
 
@@ -113,6 +118,7 @@ impl TableContext {
                 .collect(),
             hive_types: hive_types(table),
             rust_arguments: rust_arguments(table),
+            row: Row::new(table),
             sql: Value::from(statement(&database.name, &table.name, &filters)),
             filters,
         }
@@ -139,6 +145,7 @@ impl Object for TableContext {
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         let files = self.files.as_ref();
+        let row = self.row.as_ref();
         Some(match key {
             "catalog" => self.catalog.clone(),
             "database" => self.database.clone(),
@@ -151,6 +158,9 @@ impl Object for TableContext {
             "rust_path" => self.rust_path.clone(),
             "rust_arguments" => Value::from(self.rust_arguments.clone()),
             "rust_imports" => rust_imports(&self.filters).into(),
+            "row_imports" => row.map(Row::python_imports).unwrap_or_default().into(),
+            "row_json" => Value::from(row.and_then(Row::json)),
+            "row_python" => Value::from(row.and_then(Row::python)),
             "uri" => Value::from(files.map(|files| files.uri.as_str())),
             "root" => Value::from(files.and_then(|files| files.root.as_deref())),
             "glob" => Value::from(files.and_then(|files| files.glob.as_deref())),

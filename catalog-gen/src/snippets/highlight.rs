@@ -2,7 +2,8 @@
 //! clever as code from templates needs.
 
 /// Languages that a template can name.
-pub(super) const LANGUAGES: &[&str] = &["bash", "python", "r", "rust", "sql", "text", "toml"];
+pub(super) const LANGUAGES: &[&str] =
+    &["bash", "json", "python", "r", "rust", "sql", "text", "toml"];
 
 /// The code as HTML with `<i>` of the classes `k`, `s`, `c`, `n` and `f`.
 pub(super) fn highlight(code: &str, language: &str) -> String {
@@ -24,6 +25,7 @@ struct Grammar {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Language {
     Bash,
+    Json,
     Python,
     R,
     Rust,
@@ -35,6 +37,7 @@ impl Grammar {
     fn of(language: &str) -> Option<Self> {
         let (language, keywords, line_comment) = match language {
             "bash" => (Language::Bash, BASH, "#"),
+            "json" => (Language::Json, JSON, "//"),
             "python" => (Language::Python, PYTHON, "#"),
             "r" => (Language::R, R, "#"),
             "rust" => (Language::Rust, RUST, "//"),
@@ -64,11 +67,10 @@ impl Grammar {
                 }
                 Kind::Newline => {
                     if self.language == Language::Bash
-                        && let Some(body) = heredoc(code, at)
-                        && let Some(sql) = Self::of("sql")
+                        && let Some((body, grammar)) = heredoc(code, at)
                     {
                         out.push_str(&code[plain..body.start]);
-                        sql.highlight(&code[body.clone()], out);
+                        grammar.highlight(&code[body.clone()], out);
                         (at, plain) = (body.end, body.end);
                     } else {
                         at += 1;
@@ -161,7 +163,7 @@ impl Grammar {
 
     fn is_call(&self, rest: &str) -> bool {
         match self.language {
-            Language::Bash | Language::Toml => false,
+            Language::Bash | Language::Json | Language::Toml => false,
             Language::Rust => rest.starts_with(['(', '!']) || rest.starts_with("::<"),
             _ => rest.starts_with('('),
         }
@@ -241,13 +243,14 @@ fn number(rest: &str) -> usize {
     at
 }
 
-/// The lines of a here document whose first line ends at `at`.
-fn heredoc(code: &str, at: usize) -> Option<std::ops::Range<usize>> {
+/// The lines of a here document whose first line ends at `at`. Its delimiter names the language.
+fn heredoc(code: &str, at: usize) -> Option<(std::ops::Range<usize>, Grammar)> {
     let line = &code[code[..at].rfind('\n').map_or(0, |newline| newline + 1)..at];
     let (_, delimiter) = line.split_once("<<'")?;
     let delimiter = delimiter.strip_suffix('\'')?;
     let end = code[at..].find(&format!("\n{delimiter}"))?;
-    Some(at..at + end)
+    let language = delimiter.trim_end_matches('_').to_lowercase();
+    Some((at..at + end, Grammar::of(&language)?))
 }
 
 fn is_quote(byte: u8) -> bool {
@@ -320,6 +323,7 @@ const BASH: &[&str] = &[
     "case", "curl", "do", "done", "elif", "else", "esac", "export", "fi", "for", "function", "if",
     "in", "psql", "then", "while",
 ];
+const JSON: &[&str] = &["false", "null", "true"];
 const PYTHON: &[&str] = &[
     "False", "None", "True", "and", "as", "assert", "async", "await", "break", "class", "continue",
     "def", "del", "elif", "else", "except", "finally", "for", "from", "global", "if", "import",

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use neurolake_model::{Type, Value};
 
 /// Characters that a reader would not see, or that reorder the text around them. They are never
@@ -127,10 +129,9 @@ fn decimal(text: &str) -> Option<String> {
     valid.then(|| text.to_owned())
 }
 
-// Python
-
-/// A string literal of Python.
-pub(crate) fn python_string(text: &str) -> String {
+/// Text in double quotes, as most languages write it. `escape` writes a character that a reader would
+/// not see.
+fn quoted(text: &str, escape: impl Fn(u32) -> String) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');
     for c in text.chars() {
@@ -140,18 +141,23 @@ pub(crate) fn python_string(text: &str) -> String {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            c if is_invisible(c) => {
-                let _ = match u32::from(c) {
-                    code @ 0..=0xff => write!(out, "\\x{code:02x}"),
-                    code @ 0x100..=0xffff => write!(out, "\\u{code:04x}"),
-                    code => write!(out, "\\U{code:08x}"),
-                };
-            }
+            c if is_invisible(c) => out.push_str(&escape(u32::from(c))),
             c => out.push(c),
         }
     }
     out.push('"');
     out
+}
+
+// Python
+
+/// A string literal of Python.
+pub(crate) fn python_string(text: &str) -> String {
+    quoted(text, |code| match code {
+        0..=0xff => format!("\\x{code:02x}"),
+        0x100..=0xffff => format!("\\u{code:04x}"),
+        _ => format!("\\U{code:08x}"),
+    })
 }
 
 /// A value for our own Python client, which reads dates, timestamps and decimals from text because
@@ -322,6 +328,45 @@ pub(super) fn spark_name(name: &str) -> Cow<'_, str> {
     }
 }
 
+// JSON
+
+/// A string of JSON. No invisible character is outside of the first 65,536.
+pub(super) fn json_string(text: &str) -> String {
+    quoted(text, |code| format!("\\u{code:04x}"))
+}
+
+/// A value as the ingestion door reads it: what JSON has no form for is text.
+pub(super) fn json(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(text) => match float(text)? {
+            Float::NotANumber => "\"NaN\"".into(),
+            Float::Infinite { negative: false } => "\"Infinity\"".into(),
+            Float::Infinite { negative: true } => "\"-Infinity\"".into(),
+            Float::Finite(digits) => json_number(&digits),
+        },
+        Value::String(text) | Value::Date(text) | Value::Timestamp(text) => json_string(text),
+        Value::Binary(text) => json_string(&BASE64_STANDARD.encode(bytes(text)?)),
+        Value::Decimal(text) => json_string(&decimal(text)?),
+        Value::List(items) => format!("[{}]", join(items, json)?),
+    })
+}
+
+/// JSON has no number with a zero in front, such as `007.5`.
+fn json_number(digits: &str) -> String {
+    let (sign, unsigned) = match digits.strip_prefix('-') {
+        Some(unsigned) => ("-", unsigned),
+        None => ("", digits),
+    };
+    let significant = unsigned.trim_start_matches('0');
+    match significant.chars().next() {
+        Some(first) if first.is_ascii_digit() => format!("{sign}{significant}"),
+        _ => format!("{sign}0{significant}"),
+    }
+}
+
 // SQL
 
 /// Which SQL: they differ in how bytes are written.
@@ -479,23 +524,7 @@ const RESERVED: &[&str] = &[
 
 /// A string literal of Rust.
 pub(super) fn rust_string(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if is_invisible(c) => {
-                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
-            }
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out
+    quoted(text, |code| format!("\\u{{{code:x}}}"))
 }
 
 /// A value as an expression of `DataFusion`.
@@ -580,10 +609,10 @@ pub(super) fn sh_word(text: &str) -> String {
     }
 }
 
-/// A here document in which the shell replaces nothing. Its delimiter is a line that the text
-/// doesn't have.
-pub(super) fn heredoc(text: &str) -> String {
-    let mut delimiter = String::from("SQL");
+/// A here document in which the shell replaces nothing. Its delimiter says what the text is, and is a
+/// line that the text doesn't have.
+pub(super) fn heredoc(text: &str, language: Option<&str>) -> String {
+    let mut delimiter = language.unwrap_or("SQL").to_owned();
     while text.lines().any(|line| line == delimiter) {
         delimiter.push('_');
     }

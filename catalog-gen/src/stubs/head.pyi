@@ -11,11 +11,14 @@ from neurolake.errors import (
     CatalogError as CatalogError,
     DeprecatedTableWarning as DeprecatedTableWarning,
     FilterError as FilterError,
+    IngestError as IngestError,
     NeurolakeError as NeurolakeError,
     NotDirectError as NotDirectError,
+    RowError as RowError,
     ServerError as ServerError,
     UnknownNameError as UnknownNameError,
 )
+from neurolake.ingestion import Ingested as Ingested
 from typing_extensions import Required, Unpack
 
 __version__: str

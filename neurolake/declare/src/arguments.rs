@@ -315,6 +315,14 @@ impl Argument {
         }
     }
 
+    /// Refuses a value: the key stands alone.
+    pub(crate) fn flag(&self, help: &str, diagnostics: &mut Diagnostics) {
+        if !matches!(self.value, ArgumentValue::Flag) {
+            let message = format!("`{}` takes no value", self.key);
+            diagnostics.push(Diagnostic::new(Code::WrongKind, self.key_span, message).help(help));
+        }
+    }
+
     /// The value as a whole number from 1.
     pub(crate) fn positive(&self, diagnostics: &mut Diagnostics) -> Option<u32> {
         if let ArgumentValue::Literal(Spanned {

@@ -7,7 +7,7 @@ use syn::{
     Fields, GenericArgument, Generics, ItemStruct, PathArguments, PathSegment, Type as Syntax,
 };
 
-use crate::arguments::{self, ArgumentValue};
+use crate::arguments;
 use crate::code::Code;
 use crate::diagnostic::{Diagnostic, Diagnostics, SpanRange};
 use crate::documentation::documentation;
@@ -203,12 +203,7 @@ fn column_attribute(
         match argument.key.as_str() {
             "unit" => column.unit = argument.string(diagnostics).map(|(text, _)| text),
             "pii" => {
-                if !matches!(argument.value, ArgumentValue::Flag) {
-                    diagnostics.push(
-                        Diagnostic::new(Code::WrongKind, argument.key_span, "`pii` takes no value")
-                            .help("write `#[column(pii)]`"),
-                    );
-                }
+                argument.flag("write `#[column(pii)]`", diagnostics);
                 column.pii = true;
             }
             "since" => column.since = argument.positive(diagnostics),

@@ -20,6 +20,7 @@ const COMPANIONS: &[(&str, &[&str])] = &[
     ("store", &["delta", "parquet", "postgres", "sheet"]),
     ("partition_by", &["delta", "parquet"]),
     ("sort_by", &["delta", "parquet"]),
+    ("ingest", &["delta"]),
     ("rows", &["function"]),
 ];
 
@@ -38,6 +39,8 @@ pub(crate) struct SourceKeys {
     header_row: Option<u32>,
     refresh: Option<String>,
     pub(crate) store: Option<String>,
+    /// Where `ingest` stands.
+    pub(crate) ingest: Option<Span>,
     /// Whether a key that wasn't understood may have been the source.
     pub(crate) is_uncertain: bool,
 }
@@ -69,6 +72,13 @@ impl SourceKeys {
             }
             "tab" => self.tab = text(diagnostics),
             "range" => self.range = text(diagnostics),
+            "ingest" => {
+                argument.flag(
+                    "write `ingest` alone, as in `#[table(delta = \"...\", ingest)]`, or remove it",
+                    diagnostics,
+                );
+                self.ingest = Some(argument.key_span);
+            }
             "header_row" => self.header_row = argument.positive(diagnostics),
             "refresh" => self.refresh = duration(argument, diagnostics),
             "store" => {
@@ -217,14 +227,19 @@ impl SourceKeys {
                 .map_or(&[][..], |(_, kinds)| kinds);
             if !kinds.contains(&kind) {
                 let kinds: Vec<_> = kinds.iter().map(|kind| format!("`{kind}`")).collect();
-                diagnostics.push(
-                    Diagnostic::new(
-                        Code::KeyOfOtherSource,
-                        *span,
-                        format!("`{key}` means nothing for a `{kind}` table"),
+                let (message, help) = if key == "ingest" {
+                    (
+                        format!("a `{kind}` table can't take events"),
+                        "events are committed to a Delta table: declare it with `delta = \"...\"`, or remove `ingest`".to_owned(),
                     )
-                    .help(format!("it belongs to {}", kinds.join(", "))),
-                );
+                } else {
+                    (
+                        format!("`{key}` means nothing for a `{kind}` table"),
+                        format!("it belongs to {}", kinds.join(", ")),
+                    )
+                };
+                diagnostics
+                    .push(Diagnostic::new(Code::KeyOfOtherSource, *span, message).help(help));
             }
         }
     }

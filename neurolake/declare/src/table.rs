@@ -4,7 +4,7 @@ use neurolake_model::declaration::{ColumnDeclaration, TableDeclaration, TypeRef}
 use neurolake_model::{Notebook, Partition, Source, Table, Type, Value};
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::ext::IdentExt;
-use syn::{Attribute, ItemFn, ItemStruct, Meta};
+use syn::{Attribute, Fields, ItemFn, ItemStruct, Meta};
 
 use crate::arguments::{self, Argument, ArgumentValue, Lit};
 use crate::code::Code;
@@ -116,11 +116,13 @@ pub fn table(
     let is_function = matches!(item, Item::Function(_));
     let partitioned = !keys.partition_by.is_empty();
     let store = keys.source.store.clone();
+    let ingest = keys.source.ingest;
     let source = keys
         .source
         .finish(is_function, partitioned, attribute, &mut diagnostics);
     if let Some(source) = &source {
         check_types(source, &columns, item, &mut diagnostics);
+        check_ingest(source, ingest, item, &mut diagnostics);
         inputs.extend(check_sql(source, &columns, keys.sql_span, &mut diagnostics));
     }
     inputs.sort();
@@ -151,7 +153,7 @@ pub fn table(
         owner: keys.owner,
         tags,
         freshness: keys.freshness,
-        ingest: false,
+        ingest: ingest.is_some(),
         inputs: Vec::new(),
         notebooks: keys.notebooks,
         example: Vec::new(),
@@ -762,6 +764,33 @@ fn check_types(
                 .help(format!("write `{signed}` in place of `{unsigned}`")),
             );
         }
+    }
+}
+
+/// Every event is checked against the declared columns.
+fn check_ingest(
+    source: &Source,
+    ingest: Option<Span>,
+    item: Item<'_>,
+    diagnostics: &mut Diagnostics,
+) {
+    let Some(span) = ingest.filter(|_| matches!(source, Source::Delta { .. })) else {
+        return;
+    };
+    if let Item::Struct(item) = item
+        && matches!(item.fields, Fields::Unit)
+    {
+        diagnostics.push(
+            Diagnostic::new(
+                Code::IngestWithoutColumns,
+                span,
+                "a table that takes events needs declared columns",
+            )
+            .help(format!(
+                "write the struct with its fields: `pub struct {} {{ ... }}`",
+                item.ident
+            )),
+        );
     }
 }
 

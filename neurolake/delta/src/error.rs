@@ -2,8 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+
+use crate::location::Location;
 
 /// Result of this room.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -91,6 +94,70 @@ pub enum Error {
         #[source]
         source: Arc<deltalake::DeltaTableError>,
     },
+    /// The table asks more of a writer than this one can do.
+    #[error("the Delta table at {url} can't be written: {reason}")]
+    CantWrite {
+        /// Address of the folder.
+        url: String,
+        /// What it asks.
+        reason: String,
+    },
+    /// Somebody else takes an application's steps.
+    #[error(
+        "the Delta table at {url} stands at {found:?} for `{application}`, not at {expected:?}: \
+         somebody else writes it"
+    )]
+    Fenced {
+        /// Address of the folder.
+        url: String,
+        /// Whose steps.
+        application: String,
+        /// Where the step was to begin.
+        expected: Option<i64>,
+        /// Where the table stands.
+        found: Option<i64>,
+    },
+    /// What a commit was made for is no longer so. Nothing was committed.
+    #[error("nothing was committed to the Delta table at {url}: {reason}")]
+    Conflict {
+        /// Address of the folder.
+        url: String,
+        /// What changed.
+        reason: String,
+    },
+    /// Files would be deleted that somebody may still need.
+    #[error(
+        "{} s is too short a retention for the Delta table at {url}: at least {} s",
+        retention.as_secs(),
+        shortest.as_secs()
+    )]
+    ShortRetention {
+        /// Address of the folder.
+        url: String,
+        /// What was asked for.
+        retention: Duration,
+        /// What is safe.
+        shortest: Duration,
+    },
+    /// Nobody knows what is old.
+    #[error(
+        "the clock of the store of the Delta table at {url} is {seconds} s apart from this host's"
+    )]
+    ClockSkew {
+        /// Address of the folder.
+        url: String,
+        /// The difference.
+        seconds: u64,
+    },
+    /// The store failed in the middle of a commit, which may have happened or may happen later.
+    #[error("whether the commit to the Delta table at {url} happened is not known")]
+    Unclear {
+        /// Address of the folder.
+        url: String,
+        /// What the store says.
+        #[source]
+        source: Arc<object_store::Error>,
+    },
 }
 
 /// The versions that time travel can reach.
@@ -123,9 +190,28 @@ fn seconds(time: &DateTime<Utc>) -> String {
 }
 
 impl Error {
+    pub(crate) fn store(location: &Location, source: object_store::Error) -> Self {
+        Self::Store {
+            url: location.url.to_string(),
+            source: Arc::new(source),
+        }
+    }
+
     /// Whether it is the question that is wrong, not the table.
     pub fn is_question(&self) -> bool {
         matches!(self, Self::NoSuchVersion { .. } | Self::NoSuchTime { .. })
+    }
+
+    /// Whether the store failed: the same may work later.
+    pub fn is_store(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if error.is::<object_store::Error>() || error.is::<Arc<object_store::Error>>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
     }
 
     /// A way out.
@@ -142,7 +228,15 @@ impl Error {
                 Some("older versions disappear when the log is cleaned up")
             }
             Self::Exists { .. } => Some("choose another folder"),
-            Self::Log { .. }
+            Self::CantWrite { .. } => Some("write it with the engine that made it"),
+            Self::Fenced { .. } => Some("let only one process write each table"),
+            Self::ShortRetention { .. } => {
+                Some("choose a longer one, or force it when nobody reads or writes the table")
+            }
+            Self::ClockSkew { .. } => Some("let a time service set the clocks"),
+            Self::Unclear { .. } => Some("try again: what happened will be seen then"),
+            Self::Conflict { .. }
+            | Self::Log { .. }
             | Self::Files { .. }
             | Self::Unsupported { .. }
             | Self::Write { .. } => None,

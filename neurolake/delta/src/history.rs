@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::TryStreamExt;
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
+use serde::Deserialize;
 use std::sync::Arc;
 
 use crate::error::{Available, Error, Result};
@@ -87,7 +89,7 @@ impl History {
 }
 
 /// The protocol: a commit is later than the one before, whatever the store's clock says.
-fn never_backwards(commits: &mut [(u64, DateTime<Utc>)]) {
+pub(crate) fn never_backwards(commits: &mut [(u64, DateTime<Utc>)]) {
     let mut latest: Option<DateTime<Utc>> = None;
     for (_, time) in commits {
         if let Some(latest) = latest
@@ -109,12 +111,8 @@ pub(crate) struct CommitFile {
 
 /// The file of a commit. `None`: there is none.
 pub(crate) async fn commit_file(location: &Location, version: u64) -> Result<Option<CommitFile>> {
-    let path = location
-        .path()
-        .join("_delta_log")
-        .join(format!("{version:020}.json"));
     let store: &Arc<dyn ObjectStore> = &location.store;
-    match store.head(&path).await {
+    match store.head(&commit_path(location, version)).await {
         Ok(object) => Ok(Some(CommitFile {
             time: object.last_modified,
             size: object.size,
@@ -123,6 +121,67 @@ pub(crate) async fn commit_file(location: &Location, version: u64) -> Result<Opt
         Err(object_store::Error::NotFound { .. }) => Ok(None),
         Err(source) => Err(store_error(location, source)),
     }
+}
+
+fn commit_path(location: &Location, version: u64) -> Path {
+    location
+        .path()
+        .join("_delta_log")
+        .join(format!("{version:020}.json"))
+}
+
+/// What a commit says about the transaction of an application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transaction {
+    Version(i64),
+    Nothing,
+    /// The commit is gone, or can't be understood.
+    Unknown,
+}
+
+/// What a commit says about the transaction of this application.
+pub(crate) async fn transaction(
+    location: &Location,
+    version: u64,
+    application: &str,
+) -> Result<Transaction> {
+    let read = async {
+        let found = location.store.get(&commit_path(location, version)).await?;
+        found.bytes().await
+    };
+    match read.await {
+        Ok(commit) => Ok(transaction_in(&commit, application)),
+        Err(object_store::Error::NotFound { .. }) => Ok(Transaction::Unknown),
+        Err(source) => Err(store_error(location, source)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Line {
+    txn: Option<Txn>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
+}
+
+fn transaction_in(commit: &[u8], application: &str) -> Transaction {
+    let text = String::from_utf8_lossy(commit);
+    let mut found = Transaction::Nothing;
+    // A compaction's commit has thousands of lines; only those are parsed that may matter.
+    for line in text.lines().filter(|line| line.contains("\"txn\"")) {
+        match serde_json::from_str(line) {
+            Ok(Line { txn: Some(txn) }) if txn.app_id == application => {
+                found = Transaction::Version(txn.version);
+            }
+            Ok(_) => {}
+            Err(_) => return Transaction::Unknown,
+        }
+    }
+    found
 }
 
 fn store_error(location: &Location, source: object_store::Error) -> Error {
@@ -173,5 +232,19 @@ mod tests {
             history.version_at(nine),
             Err(Error::NoSuchTime { .. })
         ));
+    }
+    #[test]
+    fn a_transaction_is_found_among_other_actions() {
+        let find = |commit: &str| transaction_in(commit.as_bytes(), "a/b");
+        let add = r#"{"add":{"path":"\"txn\"","partitionValues":{}}}"#;
+        let ours = r#"{"txn":{"appId":"a/b","version":7,"lastUpdated":1}}"#;
+        let other = r#"{"txn":{"appId":"a","version":9}}"#;
+        assert_eq!(
+            find(&format!("{add}\n{ours}\r\n{other}\n")),
+            Transaction::Version(7)
+        );
+        assert_eq!(find(&format!("{add}\n{other}")), Transaction::Nothing);
+        assert_eq!(find(""), Transaction::Nothing);
+        assert_eq!(find(r#"{"txn":{"appId":"a/b","ver"#), Transaction::Unknown);
     }
 }

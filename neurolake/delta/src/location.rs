@@ -25,6 +25,14 @@ impl Location {
         Path::from_url_path(self.url.path()).unwrap_or_default()
     }
 
+    /// A file or folder of the table, if it lies on this machine's disk.
+    pub(crate) fn local_path(&self, relative: &str) -> Option<std::path::PathBuf> {
+        match self.url.scheme() {
+            "file" => Some(self.url.to_file_path().ok()?.join(relative)),
+            _ => None,
+        }
+    }
+
     /// The log, for reading and for commits that are put if absent. Made by hand: deltalake's own
     /// registry knows only the stores that it can build itself.
     pub fn log_store(&self) -> LogStoreRef {

@@ -1,7 +1,8 @@
 //! One version of a table.
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -9,12 +10,14 @@ use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
 use deltalake::kernel::engine::arrow_conversion::TryIntoArrow;
 use deltalake::{DeltaTable, DeltaTableError};
-use object_store::path::Path;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 
 use crate::error::{Error, Result};
 use crate::fallback::Fallback;
 use crate::files::{self, Files};
-use crate::history::{self, CommitFile};
+use crate::history::{self, CommitFile, Transaction};
 use crate::location::Location;
 
 /// What a reader may see in a protocol and still read the files as they are.
@@ -34,8 +37,7 @@ const PLAIN_FEATURES: &[&str] = &[
 
 /// One version of a table. Nothing in it changes; keep it as long as a statement runs.
 pub struct Snapshot {
-    url: String,
-    folder: Path,
+    location: Location,
     table: Erased,
     version: u64,
     time: Option<DateTime<Utc>>,
@@ -44,7 +46,22 @@ pub struct Snapshot {
     commit: Option<CommitFile>,
     adds: OnceLock<Result<Adds>>,
     files: OnceLock<Result<Arc<Files>>>,
+    /// By application, for those that were asked for.
+    ingested: Mutex<HashMap<String, Arc<OnceCell<u64>>>>,
+    /// By application.
+    earlier: HashMap<String, Earlier>,
 }
+
+/// How far an earlier version had taken a queue.
+#[derive(Debug, Clone, Copy)]
+struct Earlier {
+    version: u64,
+    ingested: u64,
+}
+
+/// Commits that are read one by one to learn what became of an earlier version's transaction. With
+/// more, reading the log as a whole is the smaller work.
+const FOLLOWED: u64 = 64;
 
 /// deltalake's table behind a pointer that hides its type. Whether a future can be sent is decided
 /// for each async function anew, and deltalake's state has so many types that every function which
@@ -92,7 +109,10 @@ impl Snapshot {
             .update_incremental(None)
             .await
             .map_err(|source| log_error(location, source))?;
-        Self::of(location, table).await
+        Ok(Self {
+            earlier: self.known(),
+            ..Self::of(location, table).await?
+        })
     }
 
     async fn of(location: &Location, table: DeltaTable) -> Result<Self> {
@@ -109,8 +129,7 @@ impl Snapshot {
         let version = state.version();
         let commit = history::commit_file(location, version).await?;
         Ok(Self {
-            url: location.url.to_string(),
-            folder: location.path(),
+            location: location.clone(),
             version,
             time: commit.as_ref().map(|commit| commit.time),
             schema,
@@ -119,12 +138,14 @@ impl Snapshot {
             table: Erased::new(table),
             adds: OnceLock::new(),
             files: OnceLock::new(),
+            ingested: Mutex::default(),
+            earlier: HashMap::new(),
         })
     }
 
     /// Address of the table's folder.
     pub fn url(&self) -> &str {
-        &self.url
+        self.location.url.as_str()
     }
 
     /// The number of the commit, counted from 0.
@@ -182,14 +203,14 @@ impl Snapshot {
         let files = self.files.get_or_init(|| {
             let adds = self.adds()?;
             Files::new(
-                &self.folder,
+                &self.location.path(),
                 &self.schema,
                 self.partition_columns(),
                 &adds.batch,
             )
             .map(Arc::new)
             .map_err(|source| Error::Files {
-                url: self.url.clone(),
+                url: self.url().to_owned(),
                 source: Arc::new(source),
             })
         });
@@ -199,6 +220,84 @@ impl Snapshot {
     /// Whether [`Snapshot::files`] was asked for.
     pub(crate) fn has_files(&self) -> bool {
         self.files.get().is_some()
+    }
+
+    /// How far this version has taken a queue: the last offset whose rows it holds, by the
+    /// transaction of the queue's application (see [`crate::ingested_by`]). 0 if there is none.
+    ///
+    /// deltalake reads the log for it, which takes longer the more commits there are. That is done
+    /// once for a table, when first asked; versions after it read the commits between.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub async fn ingested(&self, application: &str) -> Result<u64> {
+        let cell = Arc::clone(self.cells().entry(application.to_owned()).or_default());
+        let ingested = cell.get_or_try_init(|| async {
+            match self.ingested_since(application).await? {
+                Some(ingested) => Ok(ingested),
+                None => self.ingested_by_log(application).await,
+            }
+        });
+        ingested.await.copied()
+    }
+
+    fn cells(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<u64>>>> {
+        // Nothing can panic while the map is held.
+        self.ingested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks what was asked of a version before, so that no query has to wait for it. Should it
+    /// fail, whoever asks tries again.
+    pub(crate) async fn follow(&self, earlier: &Self) {
+        for application in earlier.known().into_keys() {
+            let _ = self.ingested(&application).await;
+        }
+    }
+
+    fn known(&self) -> HashMap<String, Earlier> {
+        let mut known = self.earlier.clone();
+        for (application, cell) in self.cells().iter() {
+            if let Some(ingested) = cell.get() {
+                let here = Earlier {
+                    version: self.version,
+                    ingested: *ingested,
+                };
+                known.insert(application.clone(), here);
+            }
+        }
+        known
+    }
+
+    /// What the commits after an earlier version say. `None`: they don't.
+    async fn ingested_since(&self, application: &str) -> Result<Option<u64>> {
+        let Some(earlier) = self.earlier.get(application) else {
+            return Ok(None);
+        };
+        if self.version - earlier.version > FOLLOWED {
+            return Ok(None);
+        }
+        // Newest first: a commit of a table that takes events mostly has the transaction.
+        for version in (earlier.version + 1..=self.version).rev() {
+            match history::transaction(&self.location, version, application).await? {
+                Transaction::Version(offset) => return Ok(Some(offset_of(offset))),
+                Transaction::Nothing => {}
+                Transaction::Unknown => return Ok(None),
+            }
+        }
+        Ok(Some(earlier.ingested))
+    }
+
+    /// Boxed, so that no caller's future holds deltalake's state.
+    fn ingested_by_log<'a>(&'a self, application: &'a str) -> BoxFuture<'a, Result<u64>> {
+        async move {
+            let table = self.table.get();
+            let broken = |source| log_error(&self.location, source);
+            let state = table.snapshot().map_err(broken)?;
+            let log = table.log_store();
+            let version = state.transaction_version(log.as_ref(), application).await;
+            Ok(version.map_err(broken)?.map_or(0, offset_of))
+        }
+        .boxed()
     }
 
     /// Why the files alone are not the table; read it with [`Snapshot::fallback_provider`] then.
@@ -218,7 +317,7 @@ impl Snapshot {
     /// The table uses something that deltalake can't read either.
     pub fn fallback_provider(&self) -> Result<Arc<dyn TableProvider>> {
         let provider = Fallback::new(self.table.get()).map_err(|source| Error::Unsupported {
-            url: self.url.clone(),
+            url: self.url().to_owned(),
             reason: self
                 .special_protocol()
                 .unwrap_or_else(|| "something unknown".into()),
@@ -264,7 +363,7 @@ impl Snapshot {
             let state = self.table.get().snapshot();
             let batch = state.and_then(|state| state.add_actions_table(false));
             let batch = batch.map_err(|source| Error::Log {
-                url: self.url.clone(),
+                url: self.url().to_owned(),
                 source: Arc::new(source),
             })?;
             let special = if files::has_deletion_vectors(&batch) {
@@ -278,6 +377,11 @@ impl Snapshot {
         });
         adds.as_ref().map_err(Clone::clone)
     }
+}
+
+/// No queue counts below zero.
+fn offset_of(version: i64) -> u64 {
+    u64::try_from(version).unwrap_or(0)
 }
 
 pub(crate) fn log_error(location: &Location, source: DeltaTableError) -> Error {
@@ -298,7 +402,7 @@ pub(crate) fn log_error(location: &Location, source: DeltaTableError) -> Error {
 impl std::fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Snapshot")
-            .field("url", &self.url)
+            .field("url", &self.url())
             .field("version", &self.version)
             .finish_non_exhaustive()
     }

@@ -105,6 +105,32 @@ impl Snapshots {
         }
     }
 
+    /// The newest version by a look that begins after the call: whatever was committed before is
+    /// seen. All who ask at the same time share a look. With `at_least`, a cached version that is
+    /// this new will do without one.
+    ///
+    /// # Errors
+    /// The table is not there, or can't be read now.
+    pub async fn refreshed(
+        &self,
+        location: &Location,
+        at_least: Option<u64>,
+    ) -> Result<Arc<Snapshot>> {
+        let entry = self.entry(location);
+        entry.touch();
+        if let Some(least) = at_least
+            && let Some(snapshot) = entry.current.load_full()
+            && snapshot.version() >= least
+        {
+            return Ok(snapshot);
+        }
+        entry.look_now().await?;
+        entry.watch(self.pace);
+        entry.current.load_full().ok_or_else(|| Error::NotATable {
+            url: location.url.to_string(),
+        })
+    }
+
     /// An earlier version. The last few are kept.
     ///
     /// # Errors
@@ -190,6 +216,8 @@ struct Entry {
 #[derive(Debug)]
 struct State {
     used: Instant,
+    /// When the last look began.
+    began: Option<Instant>,
     /// When the last look ended.
     looked: Option<Instant>,
     /// When the last look that succeeded ended.
@@ -213,6 +241,7 @@ impl Entry {
             gate: tokio::sync::Mutex::default(),
             state: Mutex::new(State {
                 used: Instant::now(),
+                began: None,
                 looked: None,
                 succeeded: None,
                 error: None,
@@ -261,16 +290,31 @@ impl Entry {
     /// Looks for new commits, once for all who ask at the same time.
     async fn refresh(&self) -> Result<()> {
         let asked = Instant::now();
+        self.look_unless(|state| state.looked.is_some_and(|looked| looked >= asked))
+            .await
+    }
+
+    /// As [`Entry::refresh`], but a look that had begun already doesn't count: what was committed
+    /// a moment ago may have escaped it.
+    async fn look_now(&self) -> Result<()> {
+        let asked = Instant::now();
+        self.look_unless(|state| state.began.is_some_and(|began| began >= asked))
+            .await
+    }
+
+    async fn look_unless(&self, done: impl Fn(&State) -> bool + Send) -> Result<()> {
         let _gate = self.gate.lock().await;
         {
             let state = self.state();
-            if state.looked.is_some_and(|looked| looked >= asked) {
+            if done(&state) {
                 return state.error.clone().map_or(Ok(()), Err);
             }
         }
+        let began = Instant::now();
         let outcome = self.look().await;
         let mut state = self.state();
         let now = Instant::now();
+        state.began = Some(began);
         state.looked = Some(now);
         match &outcome {
             Ok(()) => {
@@ -303,8 +347,11 @@ impl Entry {
         let Some(found) = found.map(Arc::new) else {
             return Ok(());
         };
+        // What was asked of the version before is got ready, so that no query pays for it.
+        if let Some(current) = &current {
+            found.follow(current).await;
+        }
         if current.is_some_and(|current| current.has_files()) {
-            // So that no query pays for it.
             let prepared = Arc::clone(&found);
             let prepare = move || {
                 prepared

@@ -21,6 +21,7 @@ use neurolake::prelude::*;
     owner = "decoding",
     tags("behavior", "live", "phi"),
     freshness = "2s",
+    ingest,
     notebook(
         "Cursor paths",
         "https://notebooks.example.com/decoding/cursor-paths.ipynb"
@@ -29,6 +30,7 @@ use neurolake::prelude::*;
 )]
 #[doc(alias = "kinematics")]
 #[doc(alias = "mouse")]
+#[derive(serde::Serialize)]
 pub struct CursorEvents {
     /// When the app applied the event, clock of the computer.
     pub ts: Timestamp,

@@ -28,6 +28,8 @@ pub mod logs;
 mod made_up;
 pub mod manufacturing;
 pub mod neural;
+#[cfg(feature = "engine")]
+pub mod simulate;
 pub mod surgery;
 pub mod telemetry;
 pub mod training;

@@ -30,6 +30,7 @@ pub mod sorting;
     owner = "signals",
     tags("neural", "live", "phi"),
     freshness = "2s",
+    ingest,
     notebook(
         "Watch a session live",
         "https://notebooks.example.com/signals/live-session.ipynb"
@@ -42,6 +43,7 @@ pub mod sorting;
 )]
 #[doc(alias = "SBP")]
 #[doc(alias = "spiking band power")]
+#[derive(serde::Serialize)]
 pub struct NormalizedBandPower {
     /// Start of the bin on the implant's clock.
     pub ts: Timestamp,

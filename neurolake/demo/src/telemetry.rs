@@ -26,6 +26,7 @@ use neurolake::prelude::*;
     owner = "devices",
     tags("live", "telemetry"),
     freshness = "3m",
+    ingest,
     notebook(
         "Battery ageing",
         "https://notebooks.example.com/devices/battery-ageing.ipynb"
@@ -34,6 +35,7 @@ use neurolake::prelude::*;
 )]
 #[doc(alias = "heartbeat")]
 #[doc(alias = "vitals")]
+#[derive(serde::Serialize)]
 pub struct DeviceHealth {
     /// Time of the report on the implant's clock.
     pub ts: Timestamp,

@@ -1,4 +1,7 @@
 //! What stands between the door and the tables: a durable log of accepted events for each table.
+//!
+//! [`embedded`] keeps it in a folder of this machine, [`nats`] in a broker, [`memory`] nowhere.
+//! Which of them outlives what is said at the head of each.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +10,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub mod conformance;
+pub mod embedded;
 pub mod memory;
+pub mod nats;
+
+pub use embedded::{EmbeddedQueue, EmbeddedSettings};
+pub use memory::MemoryQueue;
+pub use nats::{NatsCredentials, NatsQueue, NatsSettings};
 
 /// The events of one table, in the order in which they were accepted.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -36,6 +45,44 @@ impl Stream {
     }
 }
 
+impl Stream {
+    /// The name in letters, digits, `_`, `=` and one `separator`, for folders and brokers. Two
+    /// streams never share one.
+    fn safe_name(&self, separator: char) -> String {
+        let mut name = String::new();
+        escape(&self.database, &mut name);
+        name.push(separator);
+        escape(&self.table, &mut name);
+        name
+    }
+
+    fn from_safe_name(name: &str, separator: char) -> Option<Self> {
+        let (database, table) = name.split_once(separator)?;
+        Some(Self::new(&unescape(database, '=')?, &unescape(table, '=')?))
+    }
+}
+
+fn escape(part: &str, to: &mut String) {
+    for byte in part.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' => to.push(byte.into()),
+            other => *to += &format!("={other:02X}"),
+        }
+    }
+}
+
+/// Undoes what begins with a mark and two hexadecimal digits.
+fn unescape(part: &str, mark: char) -> Option<String> {
+    let mut pieces = part.split(mark);
+    let mut bytes = pieces.next()?.as_bytes().to_vec();
+    for piece in pieces {
+        let (hex, rest) = piece.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(hex, 16).ok()?);
+        bytes.extend(rest.bytes());
+    }
+    String::from_utf8(bytes).ok()
+}
+
 impl fmt::Display for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.database, self.table)
@@ -49,7 +96,46 @@ pub struct Record {
     pub payload: Bytes,
     /// Names the request. Within the queue's memory of keys, a second record with the same key is
     /// not kept; the first one's offset is given back.
-    pub key: Option<String>,
+    pub key: Option<Key>,
+}
+
+/// The name of a request in its stream, whatever characters it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// What the client calls it.
+    pub name: String,
+    /// A digest of what the client sent. The payload can't stand for it: a request that is sent
+    /// again was received at another time, and the payload may say so.
+    pub content: [u8; 32],
+}
+
+impl Key {
+    /// A key for these bytes that a client sent.
+    pub fn new(name: impl Into<String>, sent: &[u8]) -> Self {
+        Self {
+            name: name.into(),
+            content: sha256(sent),
+        }
+    }
+
+    /// Of the same length whatever the name is, and without odd characters in it.
+    fn digest(&self) -> [u8; 32] {
+        sha256(self.name.as_bytes())
+    }
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut digest = [0; 32];
+    digest.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref());
+    digest
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// Where a record stands.
@@ -141,11 +227,22 @@ pub type QueueResult<T> = Result<T, QueueError>;
 /// [`conformance`].
 #[async_trait]
 pub trait Queue: fmt::Debug + Send + Sync {
+    /// Names the stream for ever. A stream that begins anew under the same name has another
+    /// identity, so that its offsets are not taken for those of the one before. Letters, digits,
+    /// `-`.
+    async fn identity(&self, stream: &Stream) -> QueueResult<String>;
+
     /// Keeps a record. When this returns, the record is durable and readable.
+    ///
+    /// A caller that goes away before doesn't know whether it was kept.
+    ///
+    /// # Errors
+    /// [`QueueError::KeyReused`] if the key names a record with other content, as far as the queue
+    /// remembers it; [`QueueError::TooLarge`], [`QueueError::Full`]: nothing was kept.
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended>;
 
     /// Records with offsets above `after`, in order and without a gap, about `max_bytes` of them
-    /// but at least one if there is one. Empty at the end.
+    /// but at least one if there is one. Empty at the end and beyond it.
     ///
     /// # Errors
     /// [`QueueError::Trimmed`] if the record behind `after` is trimmed away.
@@ -154,10 +251,11 @@ pub trait Queue: fmt::Debug + Send + Sync {
     /// What the stream holds. A stream that was never appended to has no bounds but the default.
     async fn bounds(&self, stream: &Stream) -> QueueResult<Bounds>;
 
-    /// Forgets records up to and including `through`. Keys are remembered longer. Offsets go on.
+    /// Forgets records up to and including `through`, as far as they exist: those to come are not
+    /// touched. Keys are remembered longer. Offsets go on.
     async fn trim(&self, stream: &Stream, through: u64) -> QueueResult<()>;
 
-    /// Waits until there is a record above `after`; may return early.
+    /// Waits until there is a record above `after`; may return early, though not at once.
     async fn wait(&self, stream: &Stream, after: u64) -> QueueResult<()>;
 
     /// The largest payload of a record.

@@ -12,10 +12,12 @@ mod doctor;
 mod environment;
 mod exit;
 mod failure;
+mod ingest;
 mod open;
 mod output;
 mod query;
 mod show_config;
+mod simulate;
 mod tables;
 mod talk;
 mod text_table;
@@ -72,6 +74,7 @@ fn command(program: &Program, arguments: &Arguments, talk: Talk) -> Outcome {
         Command::Describe(describe) => describe::run(&context, describe),
         Command::Doctor(doctor) => block_on(doctor::run(&context, doctor)),
         Command::Demo(demo) => block_on(demo::run(&context, demo)),
+        Command::Simulate(simulate) => block_on(simulate::run(&context, simulate)),
         Command::Config(config) => show_config::run(&context, config),
     }
 }

@@ -36,14 +36,18 @@
 //!
 //! This room knows declarations and the types of their columns; it refuses to read source code.
 //! Read in this order: [`prelude`], [`values`] (what a field of a schema struct holds; `parse` reads
-//! them from text), [`registry`] (every declaration that is linked into the program). With the feature `engine` the
+//! them from text, `text` writes them), [`registry`] (every declaration that is linked into the program). With the feature `engine` the
 //! program can also read what it declares: `lake` (the handle), `functions` (calls function
-//! tables), `scalars` (values to and from the query engine), `made_up` (data to try a lake with).
+//! tables), `scalars` (values to and from the query engine), `made_up` (data to try a lake with),
+//! `simulation` (live data to try it with). With the feature `client` a program sends events to a
+//! running platform: `ingest`.
 
 #[cfg(feature = "engine")]
 mod cli;
 #[cfg(feature = "engine")]
 mod functions;
+#[cfg(feature = "client")]
+pub mod ingest;
 #[cfg(feature = "engine")]
 mod lake;
 #[cfg(feature = "engine")]
@@ -54,6 +58,9 @@ mod program;
 pub mod registry;
 #[cfg(feature = "engine")]
 mod scalars;
+#[cfg(feature = "engine")]
+pub mod simulation;
+mod text;
 pub mod values;
 
 pub use neurolake_macros::{Columns, table};

@@ -1,8 +1,10 @@
 //! The program of a lake: a user's own `main`, or the command `neurolake`.
 
+use std::future::Future;
 use std::process::ExitCode;
 
 use crate::cli;
+use crate::simulation::{Progress, SimulationError, SimulationSettings, Simulator, Stop, Totals};
 
 /// Runs the command line over the tables that are linked into the program.
 ///
@@ -27,6 +29,7 @@ pub fn program() -> Program {
 #[derive(Debug, Clone, Default)]
 pub struct Program {
     pub(crate) makes_up_data: bool,
+    pub(crate) simulator: Option<Simulator>,
 }
 
 impl Program {
@@ -34,6 +37,17 @@ impl Program {
     #[must_use]
     pub fn made_up_data(mut self) -> Self {
         self.makes_up_data = true;
+        self
+    }
+
+    /// Makes live data: the command `simulate` runs it against a server.
+    #[must_use]
+    pub fn simulator<F, R>(mut self, run: F) -> Self
+    where
+        F: Fn(SimulationSettings, Stop, Progress) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Totals, SimulationError>> + Send + 'static,
+    {
+        self.simulator = Some(Simulator::new(run));
         self
     }
 

@@ -134,6 +134,16 @@ fn without_links(docs: &str) -> String {
     plain + rest
 }
 
+/// A table by its struct.
+#[cfg(feature = "client")]
+pub(crate) fn declared<T: Table>() -> DeclaredTable {
+    inventory::iter::<Registration>
+        .into_iter()
+        .find(|found| found.module == T::MODULE && found.declaration == T::DECLARATION)
+        .map(declared_table)
+        .expect("the macro registers what it makes a table")
+}
+
 /// Database and name of a table.
 #[cfg(feature = "engine")]
 pub(crate) fn names<T: Table>() -> (String, String) {

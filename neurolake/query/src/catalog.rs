@@ -13,7 +13,7 @@ use datafusion::catalog::{
 use datafusion::error::Result as DataFusionResult;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
-use neurolake_delta::At;
+use neurolake_delta::{At, dead_letters};
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
@@ -30,10 +30,26 @@ pub(crate) struct Tables {
 }
 
 struct Entry {
-    /// Place in the catalog: of the database, of the table in it.
-    place: (usize, usize),
+    declaration: Declaration,
     function: Option<Arc<dyn FunctionTable>>,
     source: OnceLock<Arc<dyn Source>>,
+}
+
+enum Declaration {
+    /// Place in the catalog: of the database, of the table in it.
+    Catalog(usize, usize),
+    /// Beside a table that takes events. Not listed, like columns of a system.
+    DeadLetters(Box<model::Table>),
+}
+
+impl Entry {
+    fn new(declaration: Declaration) -> Self {
+        Self {
+            declaration,
+            function: None,
+            source: OnceLock::new(),
+        }
+    }
 }
 
 impl Tables {
@@ -47,11 +63,15 @@ impl Tables {
             for (inner, table) in database.tables.iter().enumerate() {
                 let function = functions.remove(&(database.name.clone(), table.name.clone()));
                 let entry = Entry {
-                    place: (outer, inner),
                     function,
-                    source: OnceLock::new(),
+                    ..Entry::new(Declaration::Catalog(outer, inner))
                 };
                 tables.insert(table.name.clone(), entry);
+            }
+            for dead in database.tables.iter().filter_map(dead_letters::of) {
+                tables
+                    .entry(dead.name.clone())
+                    .or_insert_with(|| Entry::new(Declaration::DeadLetters(Box::new(dead))));
             }
             databases.insert(database.name.clone(), tables);
         }
@@ -66,7 +86,10 @@ impl Tables {
                 database: database.to_owned(),
                 table: self.declared(entry).clone(),
             };
-            sources::source(declared, entry.function.clone())
+            match entry.declaration {
+                Declaration::Catalog(..) => sources::source(declared, entry.function.clone()),
+                Declaration::DeadLetters(_) => sources::dead_letters(declared),
+            }
         })))
     }
 
@@ -79,9 +102,13 @@ impl Tables {
             .ok_or_else(|| self.no_table(database, table))
     }
 
-    fn declared(&self, entry: &Entry) -> &model::Table {
-        let (database, table) = entry.place;
-        &self.catalog.databases[database].tables[table]
+    fn declared<'a>(&'a self, entry: &'a Entry) -> &'a model::Table {
+        match &entry.declaration {
+            Declaration::Catalog(database, table) => {
+                &self.catalog.databases[*database].tables[*table]
+            }
+            Declaration::DeadLetters(table) => table,
+        }
     }
 
     /// The declaration, where there is one of this name.

@@ -6,16 +6,19 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, StreamExt};
+use neurolake_delta::atomicity::{self, Disproof};
 use neurolake_model as model;
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use tokio::time::Instant;
+
+pub use neurolake_delta::atomicity::Proof;
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
 use crate::schema::{self, Difference};
 use crate::sources::Inspection;
-use crate::sources::objects::{self, Opened};
+use crate::sources::objects;
 use crate::stores::{DEFAULT, Store};
 
 /// What to check, and how patiently.
@@ -106,21 +109,6 @@ pub enum StoreOutcome {
     /// It can't be read.
     Broken(Error),
 }
-
-/// How a store kept its promise of put-if-absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Proof {
-    /// Objects that were created.
-    pub objects: usize,
-    /// How many tried to create each of them at the same time.
-    pub creators: usize,
-}
-
-/// Enough to catch a stand-in that breaks the promise once in a hundred objects.
-const OBJECTS: usize = 200;
-const CREATORS: usize = 8;
-/// Objects that are fought over at the same time.
-const FIGHTS: usize = 8;
 
 impl Lake {
     /// Checks tables, as their reports come. A broken table holds up no other.
@@ -287,11 +275,14 @@ impl Lake {
             .collect::<Path>()
             .join("_neurolake_doctor");
         let folder = folder.join(format!("{run}-{}", std::process::id()));
-        let result = fight(&opened, &folder, store, bucket).await;
-        let cleaned = clean(&opened, &folder).await;
-        let proof = result?;
-        cleaned?;
-        Ok(proof)
+        match atomicity::prove(&opened.store, &folder).await {
+            Ok(proof) => Ok(proof),
+            Err(Disproof::Store(error)) => Err(opened.explain(&error)),
+            Err(Disproof::Lies { winners, creators }) => Err(broken(format!(
+                "the store `{store}` lies about put-if-absent: {winners} of {creators} creators of the same object in `{bucket}` were told that they made it"
+            ))
+            .with_hint("don't write Delta tables to it: commits would be lost; use a store that honours `If-None-Match: *`")),
+        }
     }
 }
 
@@ -329,77 +320,6 @@ async fn within<T>(deadline: Duration, check: impl Future<Output = Result<T>>) -
         )
         .with_hint("check that its server answers, or give the checkup more time")),
     }
-}
-
-/// Many create the same objects at once; of each exactly one may win.
-async fn fight(opened: &Opened, folder: &Path, store: &str, bucket: &str) -> Result<Proof> {
-    let mut fights = stream::iter(0..OBJECTS)
-        .map(|object| one_winner(opened, folder.clone().join(object.to_string())))
-        .buffer_unordered(FIGHTS);
-    while let Some(winners) = fights.next().await {
-        let winners = winners?;
-        if winners != 1 {
-            return Err(broken(format!(
-                "the store `{store}` lies about put-if-absent: {winners} of {CREATORS} creators of the same object in `{bucket}` were told that they made it"
-            ))
-            .with_hint("don't write Delta tables to it: commits would be lost; use a store that honours `If-None-Match: *`"));
-        }
-    }
-    Ok(Proof {
-        objects: OBJECTS,
-        creators: CREATORS,
-    })
-}
-
-async fn one_winner(opened: &Opened, path: Path) -> Result<usize> {
-    let attempts = (0..CREATORS).map(|creator| create(opened, &path, creator));
-    let mut winners = Vec::new();
-    for (creator, won) in futures::future::join_all(attempts)
-        .await
-        .into_iter()
-        .enumerate()
-    {
-        if won? {
-            winners.push(creator);
-        }
-    }
-    let stored = opened.store.get(&path).await;
-    let stored = stored
-        .map_err(|error| opened.explain(&error))?
-        .bytes()
-        .await;
-    let stored = stored.map_err(|error| opened.explain(&error))?;
-    match winners.as_slice() {
-        [winner] if stored != content(*winner).as_bytes() => Ok(0),
-        winners => Ok(winners.len()),
-    }
-}
-
-fn content(creator: usize) -> String {
-    format!("made by creator {creator}")
-}
-
-/// Whether this creator made the object.
-async fn create(opened: &Opened, path: &Path, creator: usize) -> Result<bool> {
-    let payload = PutPayload::from(content(creator));
-    let options = PutOptions::from(PutMode::Create);
-    match opened.store.put_opts(path, payload, options).await {
-        Ok(_) => Ok(true),
-        Err(
-            object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. },
-        ) => Ok(false),
-        Err(error) => Err(opened.explain(&error)),
-    }
-}
-
-async fn clean(opened: &Opened, folder: &Path) -> Result<()> {
-    let paths = opened.store.list(Some(folder));
-    let paths = paths.map(|meta| meta.map(|meta| meta.location)).boxed();
-    let mut deleted = opened.store.delete_stream(paths);
-    while let Some(path) = deleted.next().await {
-        path.map_err(|error| opened.explain(&error))?;
-    }
-    Ok(())
 }
 
 fn broken(message: String) -> Error {

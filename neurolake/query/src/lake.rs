@@ -17,6 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::sources::function::FunctionTable;
 use crate::sources::objects::Buckets;
 use crate::stores::Stores;
+use crate::tail::Tails;
 use crate::{policy, session, sources};
 
 /// A catalog with its data. Cloning is cheap and keeps the session; [`Lake::session`] makes a fresh
@@ -152,6 +153,8 @@ pub(crate) struct Shared {
     pub(crate) postgres: sources::postgres::Servers,
     /// Answers of Google Sheets by store.
     pub(crate) sheets: sources::sheet::Clients,
+    /// Rows on their way to tables that take events.
+    pub(crate) tails: Option<Arc<dyn Tails>>,
     pub(crate) wrap_store: Option<WrapStore>,
     pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
@@ -192,6 +195,7 @@ pub struct LakeBuilder {
     stores: Stores,
     limits: Limits,
     functions: BTreeMap<(String, String), Arc<dyn FunctionTable>>,
+    tails: Option<Arc<dyn Tails>>,
     wrap_store: Option<WrapStore>,
 }
 
@@ -223,6 +227,14 @@ impl LakeBuilder {
         self
     }
 
+    /// Who keeps rows on their way to tables that take events. Without it, queries see what is
+    /// committed.
+    #[must_use]
+    pub fn tails(mut self, tails: Arc<dyn Tails>) -> Self {
+        self.tails = Some(tails);
+        self
+    }
+
     /// Wraps each object store that is opened, for instance to count bytes.
     #[must_use]
     pub fn wrap_stores(mut self, wrap: WrapStore) -> Self {
@@ -245,6 +257,7 @@ impl LakeBuilder {
             snapshots: Snapshots::default(),
             postgres: sources::postgres::Servers::default(),
             sheets: sources::sheet::Clients::default(),
+            tails: self.tails,
             wrap_store: self.wrap_store,
             buckets: Buckets::default(),
             template,
@@ -261,6 +274,7 @@ impl Lake {
             stores: Stores::default(),
             limits: Limits::default(),
             functions: BTreeMap::new(),
+            tails: None,
             wrap_store: None,
         }
     }
@@ -319,6 +333,26 @@ impl Lake {
     pub async fn sql(&self, statement: &str) -> Result<DataFrame> {
         let (state, plan) = session::plan(self, statement).await?;
         Ok(DataFrame::new(state, plan))
+    }
+
+    /// The folder of a Delta table, and the store that holds it.
+    ///
+    /// # Errors
+    /// There is no such table, it is no Delta table, or its store is not configured.
+    pub fn location(&self, database: &str, table: &str) -> Result<neurolake_delta::Location> {
+        let shared = &self.scope.shared;
+        let mut tables = shared.catalog.tables();
+        let found = tables.find(|(of, found)| of.name == database && found.name == table);
+        match found.map(|(_, table)| (table, &table.source)) {
+            Some((table, neurolake_model::Source::Delta { uri })) => {
+                let opened = sources::objects::open(shared, table.store.as_deref(), uri)?;
+                Ok(opened.location())
+            }
+            _ => Err(Error::new(
+                Kind::NotFound,
+                format!("there is no Delta table `{database}.{table}`"),
+            )),
+        }
     }
 
     /// A table as DataFusion sees it, now or at an earlier time.

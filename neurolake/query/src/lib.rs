@@ -4,8 +4,8 @@
 //! variables and files of settings: doors hand it a [`Request`], programs hand it [`Stores`].
 //!
 //! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
-//! lies), [`catalog`] (names to tables, lazily), `sources` (one file per kind of table),
-//! [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
+//! lies), [`tail`] (rows on their way to a table), [`catalog`] (names to tables, lazily), `sources`
+//! (one file per kind of table), [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
 //! request to a stream of record batches), `planner` (the last look at a plan), `limited` (ends a
 //! stream that takes too long), [`doctor`] (what is wrong with a lake), [`error`].
 
@@ -21,12 +21,16 @@ pub mod session;
 mod sources;
 pub mod stores;
 pub mod suggest;
+pub mod tail;
 
 pub use error::{Error, Kind, Result};
 pub use lake::{Lake, LakeBuilder, Limits};
 pub use session::{Answer, Request};
 pub use sources::function::{Arguments, FunctionTable};
-pub use stores::{ObjectStoreSettings, PostgresSettings, SheetsSettings, Store, Stores};
+pub use stores::{
+    ObjectStoreSettings, PostgresSettings, SecretString, SheetsSettings, Store, Stores,
+};
+pub use tail::{RemoteTails, Tail, TailError, Tails, Timeouts};
 
 /// The engine itself, for bodies of function tables.
 pub use datafusion;

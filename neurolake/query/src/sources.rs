@@ -16,6 +16,7 @@ pub(crate) mod copy;
 pub(crate) mod delta;
 pub(crate) mod floats;
 pub(crate) mod function;
+pub(crate) mod joined;
 pub(crate) mod objects;
 pub(crate) mod parquet;
 pub(crate) mod postgres;
@@ -104,4 +105,9 @@ pub(crate) fn source(
         model::Source::Sql { .. } => Arc::new(view::View::new(declared)),
         model::Source::Function { .. } => Arc::new(function::Function::new(declared, function)),
     }
+}
+
+/// The source of a table of rows that don't fit another one.
+pub(crate) fn dead_letters(declared: Declared) -> Arc<dyn Source> {
+    Arc::new(delta::Delta::made_when_needed(declared))
 }

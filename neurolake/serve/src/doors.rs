@@ -53,6 +53,8 @@ pub struct Settings {
     pub queue_wait: Duration,
     /// How long running queries may go on after the end was asked for.
     pub grace: Duration,
+    /// More routes behind the same checks and request ids, such as those of ingestion.
+    pub routes: Router,
 }
 
 impl Default for Settings {
@@ -67,6 +69,7 @@ impl Default for Settings {
             queued_queries: 64,
             queue_wait: Duration::from_secs(30),
             grace: Duration::from_secs(5),
+            routes: Router::new(),
         }
     }
 }
@@ -133,6 +136,7 @@ impl Doors {
             .route("/health", get(health::health))
             .route("/ready", get(health::ready))
             .method_not_allowed_fallback(wrong_method);
+        let router = router.merge(settings.routes.clone().with_state(()));
         let router = match &settings.site {
             Some(folder) => router.fallback_service(site::files(folder)),
             None => router.fallback(nothing),

@@ -199,6 +199,7 @@ fn keys(table: &Table) -> Vec<String> {
             .iter()
             .map(|freshness| format!("freshness = {freshness:?}")),
     );
+    keys.extend(table.ingest.then(|| "ingest".to_owned()));
     if !table.inputs.is_empty() && !matches!(table.source, Source::Sql { .. }) {
         let inputs: Vec<String> = table
             .inputs

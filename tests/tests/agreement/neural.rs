@@ -33,6 +33,7 @@ use n::*;
     owner = "signals",
     tags("phi", "neural"),
     freshness = "2s",
+    ingest,
     inputs(inline::Deep, crate::moved::Far, "sources.hive"),
     notebook("Look", "https://example.org/look.ipynb"),
     example(

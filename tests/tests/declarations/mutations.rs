@@ -28,6 +28,7 @@ const WORDS: &[&str] = &[
     "delta = ",
     "sql = \"",
     "partition_by(",
+    "ingest",
     "example(",
     "Decimal<",
     "Vec<",

@@ -17,7 +17,7 @@ use url::Url;
 
 use crate::counting::{Counting, Request};
 
-fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
+pub(crate) fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
     let schema = Schema::new(vec![
         Field::new("id", DataType::Int64, true),
         Field::new("name", DataType::Utf8, true),
@@ -31,7 +31,7 @@ fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
     .unwrap()
 }
 
-fn memory(address: &str) -> (Location, Arc<InMemory>) {
+pub(crate) fn memory(address: &str) -> (Location, Arc<InMemory>) {
     let store = Arc::new(InMemory::new());
     let location = Location {
         url: Url::parse(address).unwrap(),
@@ -40,7 +40,7 @@ fn memory(address: &str) -> (Location, Arc<InMemory>) {
     (location, store)
 }
 
-async fn append(location: &Location, ids: std::ops::Range<i64>) -> DeltaTable {
+pub(crate) async fn append(location: &Location, ids: std::ops::Range<i64>) -> DeltaTable {
     let mut table = DeltaTable::new(location.log_store());
     // The first append makes the table.
     let _ = table.load().await;
@@ -48,7 +48,7 @@ async fn append(location: &Location, ids: std::ops::Range<i64>) -> DeltaTable {
 }
 
 /// Tables are in memory here, so a look is cheap.
-fn eager() -> Pace {
+pub(crate) fn eager() -> Pace {
     Pace {
         interval: Duration::from_millis(20),
         retry: Duration::from_millis(40),
@@ -57,7 +57,7 @@ fn eager() -> Pace {
 }
 
 /// Waits for something that must happen without anybody asking for it.
-async fn until(what: &str, mut is: impl FnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut is: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !is() {
         assert!(Instant::now() < deadline, "this never happened: {what}");

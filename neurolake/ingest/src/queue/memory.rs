@@ -1,6 +1,7 @@
 //! A queue that forgets everything when the process ends. For tests.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -9,9 +10,12 @@ use tokio::sync::Notify;
 
 use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream};
 
+const MAX_RECORD_BYTES: usize = 64 << 20;
+
 /// Keeps records in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct MemoryQueue {
+    identity: String,
     streams: Mutex<HashMap<Stream, Kept>>,
     changed: Notify,
 }
@@ -20,12 +24,23 @@ pub struct MemoryQueue {
 struct Kept {
     trimmed: u64,
     records: VecDeque<Bytes>,
-    keys: HashMap<String, (u64, Bytes)>,
+    keys: HashMap<String, (u64, [u8; 32])>,
 }
 
 impl Kept {
     fn last(&self) -> u64 {
         self.trimmed + self.records.len() as u64
+    }
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self {
+            identity: format!("memory-{}", NEXT.fetch_add(1, Ordering::Relaxed)),
+            streams: Mutex::default(),
+            changed: Notify::new(),
+        }
     }
 }
 
@@ -38,15 +53,25 @@ impl MemoryQueue {
 
 #[async_trait]
 impl Queue for MemoryQueue {
+    async fn identity(&self, _: &Stream) -> QueueResult<String> {
+        Ok(self.identity.clone())
+    }
+
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended> {
+        if record.payload.len() > MAX_RECORD_BYTES {
+            return Err(QueueError::TooLarge {
+                bytes: record.payload.len(),
+                limit: MAX_RECORD_BYTES,
+            });
+        }
         let mut streams = self.lock();
         let kept = streams.entry(stream.clone()).or_default();
         if let Some(key) = &record.key
-            && let Some((offset, payload)) = kept.keys.get(key)
+            && let Some((offset, content)) = kept.keys.get(&key.name)
         {
-            if *payload != record.payload {
+            if *content != key.content {
                 return Err(QueueError::KeyReused {
-                    key: key.clone(),
+                    key: key.name.clone(),
                     offset: *offset,
                 });
             }
@@ -55,10 +80,10 @@ impl Queue for MemoryQueue {
                 duplicate: true,
             });
         }
-        kept.records.push_back(record.payload.clone());
+        kept.records.push_back(record.payload);
         let offset = kept.last();
         if let Some(key) = record.key {
-            kept.keys.insert(key, (offset, record.payload));
+            kept.keys.insert(key.name, (offset, key.content));
         }
         drop(streams);
         self.changed.notify_waiters();
@@ -126,7 +151,7 @@ impl Queue for MemoryQueue {
     }
 
     fn max_record_bytes(&self) -> usize {
-        64 << 20
+        MAX_RECORD_BYTES
     }
 
     async fn stored_bytes(&self) -> QueueResult<u64> {

@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod door;
+mod queue;

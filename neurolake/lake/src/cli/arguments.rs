@@ -1,10 +1,12 @@
 //! Arguments of the command, apart from what they do.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
-use super::exit;
+use super::{exit, simulate};
+use crate::Timestamp;
 
 /// Every declared table as a lazy data frame: on a laptop, with the code of production.
 ///
@@ -51,6 +53,11 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Make up data, so that every table can be tried.
     Demo(Demo),
+    /// Send made-up events to a running server, as live sessions would.
+    ///
+    /// Ends after `--duration`, or on Ctrl-C; sends then what it has made and says how many rows
+    /// the server took. While the server is down it waits.
+    Simulate(Simulate),
     /// Print the settings in force, or all there are.
     Config(ShowConfig),
 }
@@ -64,6 +71,9 @@ pub(crate) struct Up {
     /// of a network must therefore be given here, it is refused in a file of settings.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<String>,
+    /// Let the program's simulator send events, so that there is something new to see.
+    #[arg(long)]
+    pub(crate) simulate: bool,
 }
 
 /// How rows are written.
@@ -158,6 +168,38 @@ pub(crate) struct Demo {
     /// Make up again what is there already; changes to it are lost.
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Simulate {
+    /// Address of the server [default: the one that serves the folder of data, or
+    /// http://127.0.0.1:8080].
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Another seed gives other values; the same seed, start and settings give the same.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Simulated seconds in a second; `max` sends as fast as the server takes it.
+    #[arg(long, value_name = "N", default_value_t = 1.0, value_parser = simulate::speed)]
+    pub(crate) speed: f64,
+    /// Channels of an implant.
+    #[arg(long, value_name = "N", default_value_t = 1_024)]
+    pub(crate) channels: usize,
+    /// Rows of signals a second and implant [default: one every 15 ms].
+    #[arg(long, value_name = "HZ", default_value_t = 1_000.0 / 15.0, hide_default_value = true)]
+    pub(crate) rate: f64,
+    /// Implants that record at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) participants: usize,
+    /// How long, in simulated time: `90s`, `5m`, `1h` [default: until Ctrl-C].
+    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    pub(crate) duration: Option<Duration>,
+    /// The simulated time at which it begins, such as `2026-03-01T09:30:00Z` [default: now].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) start: Option<Timestamp>,
+    /// How the totals are shown in the end.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
 }
 
 #[derive(Debug, Args)]

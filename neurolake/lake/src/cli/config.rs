@@ -1,9 +1,10 @@
 //! Settings: from `neurolake.toml`, the environment and arguments to the values that rooms take.
 //!
 //! Read in this order: `file` (the shape of the file), `keys` (every key with its explanation),
-//! `value` (one value: literal, `env:NAME`, `file:PATH`), `stores`.
+//! `value` (one value: literal, `env:NAME`, `file:PATH`), `stores`, `ingest`.
 
 mod file;
+mod ingest;
 pub(crate) mod keys;
 mod stores;
 pub(crate) mod value;
@@ -20,6 +21,7 @@ use super::environment;
 use super::failure::Failure;
 
 pub(crate) use self::file::Shown;
+pub(crate) use self::ingest::{Ingest, Maintenance, Queue};
 
 /// Name of the file of settings.
 const FILE: &str = "neurolake.toml";
@@ -33,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) http: Http,
     pub(crate) limits: Limits,
+    pub(crate) ingest: Ingest,
+    pub(crate) maintenance: Maintenance,
     /// `None`: no store is configured, so everything lies in the folder of data.
     pub(crate) stores: Option<Stores>,
     file: File,
@@ -87,6 +91,8 @@ impl Config {
             catalog,
             http: http(&file, &place)?,
             limits: limits(&file, &place)?,
+            ingest: ingest::ingest(&file, &place)?,
+            maintenance: ingest::maintenance(&file, &place)?,
             stores: stores::stores(&file, &place)?,
             path,
             file,

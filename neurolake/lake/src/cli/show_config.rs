@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::arguments::ShowConfig;
-use super::config::keys;
+use super::config::{Config, Queue, keys};
 use super::exit::Exit;
 use super::talk::print;
 use super::{Context, Outcome};
@@ -50,6 +50,7 @@ fn effective(context: &Context<'_>) -> String {
         let _ = writeln!(text, "max_rows = {rows}");
     }
     let _ = writeln!(text, "parallelism = {}", limits.parallelism);
+    ingestion(&mut text, config);
     if config.stores.is_none() {
         let _ = write!(
             text,
@@ -59,4 +60,58 @@ fn effective(context: &Context<'_>) -> String {
     }
     let _ = write!(text, "{}", config.shown());
     text
+}
+
+fn ingestion(text: &mut String, config: &Config) {
+    let ingest = &config.ingest;
+    text.push_str("\n[ingest]\n");
+    match &ingest.queue {
+        Queue::Embedded => {
+            let folder = config.data.join(super::ingest::QUEUE);
+            let _ = writeln!(text, "# queue: embedded, in {}", folder.display());
+        }
+        Queue::Nats {
+            address,
+            token,
+            replicas,
+        } => {
+            let _ = writeln!(text, "queue = {address:?}\nreplicas = {replicas}");
+            if token.is_some() {
+                text.push_str("token = \"***\"\n");
+            }
+        }
+    }
+    let settings = &ingest.settings;
+    let _ = writeln!(
+        text,
+        "queue_bytes = {}\nmemory = {}\nbody_bytes = {}\nflush_age = \"{}ms\"\nflush_rows = {}\n\
+         flush_bytes = {}\nlag = \"{}s\"\nwriter = {}",
+        settings.queue_bytes,
+        settings.tail_bytes,
+        ingest.body_bytes,
+        settings.flush.age.as_millis(),
+        settings.flush.rows,
+        settings.flush.bytes,
+        settings.lag.as_secs(),
+        ingest.writer,
+    );
+    if let Some(tail) = &ingest.tail {
+        let _ = writeln!(text, "tail = {tail:?}");
+    }
+    let maintenance = &config.maintenance;
+    let vacuum_every = match maintenance.vacuum_every {
+        Some(every) => format!("{}s", every.as_secs()),
+        None => "none".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "\n[maintenance]\nenabled = {}\ncompact_every = \"{}s\"\ntarget_bytes = {}\n\
+         checkpoint_every = {}\nkeep_log = \"{}s\"\nvacuum_every = {vacuum_every:?}\nkeep_files = \"{}s\"",
+        maintenance.enabled,
+        maintenance.compact_every.as_secs(),
+        maintenance.target_bytes,
+        maintenance.checkpoint_every,
+        maintenance.keep_log.as_secs(),
+        maintenance.keep_files.as_secs(),
+    );
 }

@@ -11,8 +11,8 @@ from typing import Any
 
 import polars as pl
 
-from neurolake import blobs, child, document, show
-from neurolake.errors import NotDirectError, ServerError, shown_url, unknown
+from neurolake import blobs, child, document, ingestion, show
+from neurolake.errors import IngestError, NotDirectError, ServerError, nearest, shown_url, unknown
 from neurolake.server import Server
 from neurolake.stores import Place, Stores
 from neurolake.tables import Table
@@ -156,6 +156,62 @@ class Catalog:
         `parameters` are the values of `$1`, `$2`, or of `$name`; they are never read as SQL.
         """
         return pl.concat(list(self._server_for(None).query(query, parameters)))
+
+    def ingest(
+        self,
+        table: str,
+        rows: Any,
+        *,
+        key: str | None = None,
+        ack: ingestion.Ack = "queued",
+        invalid: ingestion.Invalid = "reject",
+        timeout: float = 30.0,
+        patience: float = 60.0,
+    ) -> ingestion.Ingested:
+        """Sends rows to a table, `database.table`, that takes events; queries see them at once.
+
+        `rows` is a dict, an iterable of dicts, a polars frame, or anything that exports an Arrow
+        stream. A frame is checked here: its columns must hold nothing that the declared types don't.
+
+        `ack="committed"` waits until the rows are in the table, for `timeout` seconds at most (up to
+        300; the result says then that they are not `committed` yet, and they are safe). Of
+        rows that don't fit, `invalid="reject"` refuses all rows with them, `"skip"` leaves them out
+        and names them in the result, `"quarantine"` keeps them in the table's dead letters.
+
+        Rows are sent in pieces of 4 MiB; each is taken as a whole or not at all. A piece is sent
+        again, for `patience` seconds, while the server is busy or away, and taken once. `key` names
+        the rows beyond this call: the same rows with the same key are taken once.
+        """
+        name = table
+        database, _, short = name.partition(".")
+        if not short:
+            tables = [f"{each}.{one}" for each in self.databases for one in self.db(each).tables]
+            same = [full for full in tables if full.endswith(f".{name}")]
+            near = same[0] if same else nearest(name, tables)
+            raise IngestError(f"a table is named as `database.table`, not `{name}`" + (f"; did you mean `{near}`?" if near else ""), code="not_found")
+        facts = self.db(database)[short]._facts
+        if not facts.get("ingest"):
+            taking = [f"`{full}`" for full in self._taking_events()]
+            known = f"; these do: {', '.join(taking[:10])}" if taking else ", and no other table of this catalog does"
+            raise IngestError(
+                f"`{name}` takes no events{known}\nhint: declare it with `#[table(delta = ..., ingest)]`", code="not_found"
+            )
+        return ingestion.ingest(
+            lambda: self._server_for(self.db(database)[short]),
+            facts,
+            name,
+            rows,
+            key=key,
+            ack=ack,
+            invalid=invalid,
+            timeout=timeout,
+            patience=patience,
+        )
+
+    def _taking_events(self) -> list[str]:
+        """Tables that take events."""
+        databases = self._document.content["databases"]
+        return [f"{database['name']}.{table['name']}" for database in databases for table in database["tables"] if table.get("ingest")]
 
     def open_blob(self, value: object, *, store: str | None = None) -> blobs.Blob:
         """Opens a file that a row refers to: a value of a blob column, or an address.

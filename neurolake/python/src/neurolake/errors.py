@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 
@@ -25,10 +27,63 @@ class FilterError(NeurolakeError, ValueError):
 class ServerError(NeurolakeError):
     """The server can't be reached, refused the query, or broke off its answer."""
 
-    def __init__(self, message: str, *, code: str | None = None, status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        passing: bool = False,
+        retry_after: float | None = None,
+        rows: Sequence[Any] = (),
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.passing = passing
+        """Whether the same request may succeed in a moment."""
+        self.retry_after = retry_after
+        """Seconds after which the server wants to be asked again."""
+        self.rows = list(rows)
+
+
+@dataclass(frozen=True)
+class RowError:
+    """A row that a table doesn't take."""
+
+    row: int | None
+    """Number of the row, counted from 0; none where all rows are meant."""
+    path: str
+    """The value in it, such as `band_power[3]`; empty for the row itself."""
+    message: str
+    """What was expected, and what was found."""
+
+    def __str__(self) -> str:
+        place = ", ".join(filter(None, [f"row {self.row}" if self.row is not None else "", f"`{self.path}`" if self.path else ""]))
+        return f"{place}: {self.message}" if place else self.message
+
+
+class IngestError(ServerError, ValueError):
+    """Rows weren't taken: they don't fit, or the server can't be reached or refused them."""
+
+    rows: list[RowError]
+    """Rows that don't fit, and why."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        rows: Sequence[RowError] = (),
+        accepted: int = 0,
+        key: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, status=status, rows=rows)
+        self.accepted = accepted
+        """Rows that were taken before: those of the first pieces."""
+        self.key = key
+        """The key of the rows: sent again with it, those that were taken aren't taken twice."""
 
 
 class NotDirectError(NeurolakeError):

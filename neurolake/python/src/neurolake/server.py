@@ -25,6 +25,9 @@ _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 # To connect and to say who is there; a query may take as long as the server lets it.
 _GREETING_SECONDS = 10.0
 _QUERY_SECONDS = 900.0
+# The network or the server was too slow, too many requests, and what a proxy or a server says while
+# it starts or ends.
+_PASSING = (408, 429, 502, 503, 504)
 
 
 class Server:
@@ -61,6 +64,19 @@ class Server:
             return json.loads(self.get(path))
         except ValueError:
             raise ServerError(f"{shown_url(self.url)}{path} is no JSON; is it a neurolake server?") from None
+
+    def post_json(self, path: str, body: bytes, headers: Mapping[str, str], *, seconds: float) -> Any:
+        """Sends a document and gives the JSON that answers it."""
+        request = urllib.request.Request(self.url + path, data=body, headers=dict(headers), method="POST")
+        with self._open(request, seconds) as response:
+            try:
+                answer = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise self._broken(error) from None
+        try:
+            return json.loads(answer)
+        except ValueError:
+            raise ServerError(f"{shown_url(self.url)} answered with something else than JSON; is it a neurolake server?") from None
 
     def query(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] | None = None) -> Iterator[pl.DataFrame]:
         """Runs a query and yields its rows as they arrive: at least one frame, which may be empty.
@@ -102,16 +118,19 @@ class Server:
             raise self._unreachable(error) from None
 
     def _refused(self, error: urllib.error.HTTPError) -> ServerError:
-        message, code, hint = error.reason, None, None
+        message, code, hint, rows = error.reason, None, None, ()
         try:
             found = json.loads(error.read())["error"]
-            message, code, hint = found["message"], found.get("code"), found.get("hint")
+            message, code, hint, rows = found["message"], found.get("code"), found.get("hint"), found.get("rows") or ()
         except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
             pass
         text = f"the server refused ({error.code}): {message}"
         if hint:
             text += f"\nhint: {hint}"
-        return ServerError(text, code=code, status=error.code)
+        after = error.headers.get("Retry-After", "") if error.headers else ""
+        retry_after = float(after) if after.isdecimal() else None
+        passing = error.code in _PASSING or retry_after is not None
+        return ServerError(text, code=code, status=error.code, passing=passing, retry_after=retry_after, rows=rows)
 
     def _unreachable(self, reason: object) -> ServerError:
         said = getattr(reason, "strerror", None) or reason
@@ -120,11 +139,13 @@ class Server:
             message += "\nhint: check the certificate, or that the address begins with the right `http://` or `https://`"
         else:
             message += "\nhint: start it with `neurolake up`, or name another with `NEUROLAKE_CATALOG`"
-        return ServerError(message, code="unreachable")
+        # A wrong certificate stays wrong.
+        return ServerError(message, code="unreachable", passing=not isinstance(reason, ssl.SSLCertVerificationError))
 
-    def _broken(self, error: Exception, rows: int = 0) -> ServerError:
+    def _broken(self, error: Exception, rows: int | None = None) -> ServerError:
         said = str(error) or type(error).__name__
-        return ServerError(f"the answer of {shown_url(self.url)} broke off after {rows} rows: {said}", code="broken")
+        after = "" if rows is None else f" after {rows} rows"
+        return ServerError(f"the answer of {shown_url(self.url)} broke off{after}: {said}", code="broken", passing=True)
 
 
 def _jsonable(value: Any) -> Any:

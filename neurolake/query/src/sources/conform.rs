@@ -89,7 +89,7 @@ fn broken(message: String) -> Error {
 }
 
 /// Whether every value of one type is one of the other.
-fn fits(given: &DataType, declared: &DataType) -> bool {
+pub(crate) fn fits(given: &DataType, declared: &DataType) -> bool {
     use DataType as D;
     match (given, declared) {
         (D::Dictionary(_, value), _) => fits(value, declared),

@@ -6,13 +6,14 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use datafusion::arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::DFSchema;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::common::tree_node::TreeNode;
 use datafusion::datasource::TableType;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::{
     FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
@@ -39,21 +40,45 @@ use crate::error::{Error, Kind, Result};
 use crate::lake::Scope;
 use crate::schema::{self, Difference};
 use crate::sources::floats::NanSafe;
+use crate::sources::joined::joined;
 use crate::sources::objects::{self, Opened};
 use crate::sources::whole::Whole;
 use crate::sources::{Declared, Inspection, Source};
+use crate::tail::{Tail, TailError};
+
+/// How often a table may run ahead of its snapshot, commit after commit, while one statement looks
+/// at it.
+const CHASES: usize = 10;
 
 pub(crate) struct Delta {
     declared: Declared,
+    /// Whoever has the first rows for it makes it; until then it is empty.
+    made_when_needed: bool,
     /// Kept, because snapshots are cached by bucket.
     opened: OnceLock<Opened>,
+}
+
+/// What a statement sees of a table.
+struct Seen {
+    /// `None`: it isn't made yet.
+    snapshot: Option<Arc<Snapshot>>,
+    /// What is on its way to it, behind the snapshot. `None`: nobody keeps such rows.
+    rows: Option<Vec<RecordBatch>>,
 }
 
 impl Delta {
     pub(crate) fn new(declared: Declared) -> Self {
         Self {
+            made_when_needed: declared.table.ingest,
             declared,
             opened: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn made_when_needed(declared: Declared) -> Self {
+        Self {
+            made_when_needed: true,
+            ..Self::new(declared)
         }
     }
 
@@ -69,30 +94,135 @@ impl Delta {
         Ok(self.opened.get_or_init(|| opened))
     }
 
-    async fn snapshot(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<Snapshot>> {
-        let opened = self.opened(scope)?;
-        let location = opened.location();
+    /// The table with what is on its way to it, at one moment.
+    async fn see(&self, scope: &Scope) -> Result<Seen> {
+        let location = self.opened(scope)?.location();
         let snapshots = &scope.shared.snapshots;
-        let snapshot = match at {
-            Some(at) => snapshots.at(&location, at).await,
-            None => snapshots.latest(&location).await,
+        let mut snapshot = self.there(snapshots.latest(&location).await)?;
+        let Some(tail) = self.tail(scope) else {
+            return Ok(Seen {
+                snapshot,
+                rows: None,
+            });
         };
-        snapshot.map_err(|error| explain(&self.declared, opened, error))
+        for _ in 0..CHASES {
+            let unavailable = |error| self.unavailable(snapshot.as_deref(), &error);
+            let application = tail.application().await.map_err(unavailable)?;
+            let after = self.ingested(snapshot.as_deref(), &application).await?;
+            match tail.rows(&application, after).await {
+                Ok(rows) => {
+                    return Ok(Seen {
+                        snapshot,
+                        rows: Some(rows),
+                    });
+                }
+                Err(TailError::Gone { trimmed }) => {
+                    // Another queue may say so, which the snapshot knows nothing about yet.
+                    if tail.application().await.map_err(unavailable)? == application {
+                        snapshot = self.newer(scope, snapshot, &application, trimmed).await?;
+                    }
+                }
+                Err(TailError::Anew) => {}
+                Err(error @ TailError::Unavailable(_)) => return Err(unavailable(error)),
+            }
+        }
+        Err(Error::new(
+            Kind::Timeout,
+            format!(
+                "{} is committed to faster than it can be looked at",
+                self.declared.name()
+            ),
+        )
+        .with_hint("try again; rows should stay in the queue for some seconds after their commit"))
     }
 
-    /// Declared against stored.
-    fn differences(&self, snapshot: &Snapshot) -> Vec<Difference> {
-        match self.declared.table.columns.as_slice() {
-            [] => Vec::new(),
-            columns => schema::check(columns, snapshot.schema()),
+    fn tail(&self, scope: &Scope) -> Option<Arc<dyn Tail>> {
+        let Declared { database, table } = &self.declared;
+        let tails = scope.shared.tails.as_ref().filter(|_| table.ingest)?;
+        tails.tail(database, &table.name)
+    }
+
+    /// No table is no error where one is made when needed.
+    fn there(
+        &self,
+        found: neurolake_delta::Result<Arc<Snapshot>>,
+    ) -> Result<Option<Arc<Snapshot>>> {
+        match found {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(neurolake_delta::Error::NotATable { .. }) if self.made_when_needed => Ok(None),
+            Err(error) => Err(self.explain(error)),
         }
     }
-}
 
-#[async_trait]
-impl Source for Delta {
-    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
-        let snapshot = self.snapshot(scope, at).await?;
+    async fn ingested(&self, snapshot: Option<&Snapshot>, application: &str) -> Result<u64> {
+        match snapshot {
+            Some(snapshot) => {
+                let ingested = snapshot.ingested(application).await;
+                ingested.map_err(|error| self.explain(error))
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// A snapshot that holds everything up to an offset, which is trimmed from the queue.
+    async fn newer(
+        &self,
+        scope: &Scope,
+        snapshot: Option<Arc<Snapshot>>,
+        application: &str,
+        trimmed: u64,
+    ) -> Result<Option<Arc<Snapshot>>> {
+        let location = self.opened(scope)?.location();
+        let snapshots = &scope.shared.snapshots;
+        // Somebody else may have looked meanwhile.
+        let next = snapshot.map(|snapshot| snapshot.version() + 1);
+        let newer = self.there(snapshots.refreshed(&location, next).await)?;
+        if self.ingested(newer.as_deref(), application).await? >= trimmed {
+            return Ok(newer);
+        }
+        let newest = self.there(snapshots.refreshed(&location, None).await)?;
+        let ingested = self.ingested(newest.as_deref(), application).await?;
+        if ingested >= trimmed {
+            return Ok(newest);
+        }
+        // Trimmed is what was committed, and this look came after it.
+        let name = self.declared.name();
+        Err(Error::new(
+            Kind::Broken,
+            format!(
+                "rows of {name} are missing: it holds them up to offset {ingested}, and its queue \
+                 keeps them only from offset {} on",
+                trimmed + 1
+            ),
+        )
+        .with_hint("was the table restored, or made anew beside its queue?"))
+    }
+
+    fn unavailable(&self, snapshot: Option<&Snapshot>, why: &TailError) -> Error {
+        let name = self.declared.name();
+        let error = Error::new(
+            Kind::Broken,
+            format!("the rows on their way to {name} can't be read: {why}"),
+        );
+        match snapshot {
+            Some(snapshot) => error.with_hint(format!(
+                "try again; what is committed can be read as \"{}@{}\"",
+                self.declared.table.name,
+                snapshot.version()
+            )),
+            None => error.with_hint("try again"),
+        }
+    }
+
+    fn explain(&self, error: neurolake_delta::Error) -> Error {
+        match self.opened.get() {
+            Some(opened) => explain(&self.declared, opened, error),
+            None => Error::new(Kind::Internal, "a table that isn't open").with_source(error),
+        }
+    }
+
+    /// The rows of a version.
+    fn committed(&self, scope: &Scope, snapshot: Arc<Snapshot>) -> Result<Arc<dyn TableProvider>> {
         let opened = self.opened(scope)?;
         let name = self.declared.name();
         let differences = self.differences(&snapshot);
@@ -107,11 +237,11 @@ impl Source for Delta {
             )));
         }
         let special = snapshot.fallback_reason();
-        let special = special.map_err(|error| explain(&self.declared, opened, error))?;
+        let special = special.map_err(|error| self.explain(error))?;
         if let Some(reason) = special {
             tracing::debug!(table = name, reason, "read by deltalake's own scan");
             let provider = snapshot.fallback_provider();
-            return provider.map_err(|error| explain(&self.declared, opened, error));
+            return provider.map_err(|error| self.explain(error));
         }
         Ok(Arc::new(DeltaTable::new(
             self.declared.clone(),
@@ -120,10 +250,50 @@ impl Source for Delta {
         )))
     }
 
+    /// Declared against stored.
+    fn differences(&self, snapshot: &Snapshot) -> Vec<Difference> {
+        match self.declared.table.columns.as_slice() {
+            [] => Vec::new(),
+            columns => schema::check(columns, snapshot.schema()),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for Delta {
+    async fn provider(&self, scope: &Scope, at: Option<&At>) -> Result<Arc<dyn TableProvider>> {
+        if let Some(at) = at {
+            let location = self.opened(scope)?.location();
+            let snapshot = scope.shared.snapshots.at(&location, at).await;
+            let snapshot = snapshot.map_err(|error| self.explain(error))?;
+            return self.committed(scope, snapshot);
+        }
+        let Seen { snapshot, rows } = self.see(scope).await?;
+        let model::Table {
+            columns,
+            partition_by,
+            ..
+        } = &self.declared.table;
+        let partition_columns = match &snapshot {
+            Some(snapshot) => snapshot.partition_columns().to_vec(),
+            None => partition_by.iter().map(|by| by.name.clone()).collect(),
+        };
+        let committed = match snapshot {
+            Some(snapshot) => self.committed(scope, snapshot)?,
+            None => Arc::new(EmptyTable::new(schema::served(columns))),
+        };
+        let Some(rows) = rows else {
+            return Ok(committed);
+        };
+        let name = self.declared.name();
+        Ok(joined(committed, rows, name, columns, &partition_columns))
+    }
+
     async fn inspect(&self, scope: &Scope) -> Result<Inspection> {
-        let snapshot = self.snapshot(scope, None).await?;
-        let opened = self.opened(scope)?;
-        let broken = |error| explain(&self.declared, opened, error);
+        let Some(snapshot) = self.see(scope).await?.snapshot else {
+            return Ok(Inspection::default());
+        };
+        let broken = |error| self.explain(error);
         let mut inspection = Inspection {
             version: Some(snapshot.version()),
             differences: self.differences(&snapshot),
@@ -394,7 +564,7 @@ fn enough(files: &Files, kept: &[usize], limit: usize) -> usize {
 }
 
 /// Whether it takes more than the values of its columns to know a filter's value, now and later.
-fn needs_more_than_columns(filter: &Expr) -> bool {
+pub(super) fn needs_more_than_columns(filter: &Expr) -> bool {
     let needs_more = |expr: &Expr| {
         Ok(match expr {
             Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,

@@ -89,14 +89,14 @@ impl World {
     }
 }
 
-async fn query(lake: &Lake, sql: &str) -> Result<Vec<RecordBatch>, Error> {
+pub(crate) async fn query(lake: &Lake, sql: &str) -> Result<Vec<RecordBatch>, Error> {
     let answer = lake.query(Request::new(sql)).await?;
     let collected = datafusion::physical_plan::common::collect(answer.stream).await;
     collected.map_err(Error::from)
 }
 
 /// The error with all its causes, as a program would print it.
-fn chain(error: &Error) -> String {
+pub(crate) fn chain(error: &Error) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -107,7 +107,7 @@ fn chain(error: &Error) -> String {
 }
 
 /// Rows as sorted text: two scans may give them in any order.
-fn rows(batches: &[RecordBatch]) -> Vec<String> {
+pub(crate) fn rows(batches: &[RecordBatch]) -> Vec<String> {
     let options = FormatOptions::default().with_null("NULL");
     let mut rows = Vec::new();
     for batch in batches {
@@ -218,7 +218,7 @@ async fn by_deltalake(table: &DeltaTable, schema: &Arc<Schema>) -> RecordBatch {
     datafusion::arrow::compute::concat_batches(schema, &batches).unwrap()
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     let given = option_env!("NEUROLAKE_TEST_SEED").and_then(|seed| seed.parse().ok());
     given.unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
@@ -392,7 +392,8 @@ async fn only_the_bytes_that_matter_are_read() {
     let sorted = "select value from db.t where time between 3000100 and 3000200";
     let (rows, bytes, files) = world.read(&fresh, sorted).await;
     assert_eq!((rows, files), (101, 1));
-    assert!(bytes <= hint + day / 5, "{bytes} of {day}");
+    // Two parts of the scan may come for the footer at the same time.
+    assert!(bytes <= 2 * hint + day / 5, "{bytes} of {day}");
     let (_, again, _) = world.read(&fresh, sorted).await;
     assert!(again <= day / 8, "{again} of {day}");
 
@@ -440,7 +441,7 @@ async fn write(location: &Location, batch: RecordBatch) -> DeltaTable {
 }
 
 /// Four rows as a deletion vector inside of the log.
-fn deletion_vector(deleted: [u16; 4]) -> serde_json::Value {
+pub(crate) fn deletion_vector(deleted: [u16; 4]) -> serde_json::Value {
     let mut bytes = Vec::new();
     bytes.extend(1_681_511_377_u32.to_le_bytes());
     // One bitmap of 32 bits for the upper half 0.

@@ -21,4 +21,6 @@ mod schema;
 mod sheets;
 mod stores;
 mod support;
+mod tail_remote;
+mod tails;
 mod views;

@@ -484,8 +484,8 @@ async fn tables_are_read_from_a_real_server() {
     assert_eq!(
         proof,
         Proof {
-            objects: 200,
-            creators: 8
+            objects: 1_000,
+            creators: 4
         }
     );
     assert_eq!(left_behind(&bucket).await, 0);

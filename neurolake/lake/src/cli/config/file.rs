@@ -18,6 +18,8 @@ pub(crate) struct File {
     pub(super) data: Option<Text>,
     pub(super) http: Http,
     pub(super) limits: Limits,
+    pub(super) ingest: Ingest,
+    pub(super) maintenance: Maintenance,
     pub(super) stores: BTreeMap<String, Store>,
 }
 
@@ -39,6 +41,35 @@ pub(super) struct Limits {
     pub(super) deadline: Option<Text>,
     pub(super) max_rows: Option<Text>,
     pub(super) parallelism: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ingest {
+    pub(super) queue: Option<Text>,
+    pub(super) token: Option<Text>,
+    pub(super) replicas: Option<Text>,
+    pub(super) queue_bytes: Option<Text>,
+    pub(super) memory: Option<Text>,
+    pub(super) body_bytes: Option<Text>,
+    pub(super) flush_age: Option<Text>,
+    pub(super) flush_rows: Option<Text>,
+    pub(super) flush_bytes: Option<Text>,
+    pub(super) lag: Option<Text>,
+    pub(super) writer: Option<Text>,
+    pub(super) tail: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Maintenance {
+    pub(super) enabled: Option<Text>,
+    pub(super) compact_every: Option<Text>,
+    pub(super) target_bytes: Option<Text>,
+    pub(super) checkpoint_every: Option<Text>,
+    pub(super) keep_log: Option<Text>,
+    pub(super) vacuum_every: Option<Text>,
+    pub(super) keep_files: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -46,6 +46,44 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Rows of one answer at most. Not set: without limit.";
     "limits.parallelism" = "8",
         "Partitions that a query is split in. Not set: one per core.";
+    "ingest.queue" = "\"nats://nats.example.org:4222\"",
+        "Where accepted events wait. Not set: a queue in the folder of data, for one process; several servers share a NATS server with JetStream.";
+    "ingest.token" = "\"env:NATS_TOKEN\"",
+        "Token for the NATS server.";
+    "ingest.replicas" = "3",
+        "Copies that NATS keeps of each stream. Without copies a loss of power can cost the last events: NATS answers before they are on disk.";
+    "ingest.queue_bytes" = "\"4GiB\"",
+        "Bytes of events that may wait before clients are turned away with status 429.";
+    "ingest.memory" = "\"256MiB\"",
+        "Memory for rows that are not in their tables yet. Too little makes queries read the queue again and again.";
+    "ingest.body_bytes" = "\"16MiB\"",
+        "Bytes of one request at most, after decompression.";
+    "ingest.flush_age" = "\"250ms\"",
+        "After how long rows are committed. Shorter makes more and smaller files; queries of this server see rows at once anyway.";
+    "ingest.flush_rows" = "65536",
+        "Rows that are committed without waiting.";
+    "ingest.flush_bytes" = "\"8MiB\"",
+        "Memory of rows that are committed without waiting.";
+    "ingest.lag" = "\"10m\"",
+        "How old the oldest row may be that is not in its table before clients are turned away.";
+    "ingest.writer" = "true",
+        "Whether this server writes events to their tables. Not so: `writer` runs elsewhere.";
+    "ingest.tail" = "\"https://lake.example.org\"",
+        "Server whose queue holds the newest rows, for commands such as `query`. Not set: the server that serves the folder of data, if there is one.";
+    "maintenance.enabled" = "true",
+        "Whether this server compacts, checkpoints and vacuums the tables that take events. Not so: `compact` and `vacuum` run elsewhere.";
+    "maintenance.compact_every" = "\"1m\"",
+        "How often small files are merged. Seldom makes queries open many files, often writes the same rows more than once.";
+    "maintenance.target_bytes" = "\"128MiB\"",
+        "Size of a file that is not merged any more.";
+    "maintenance.checkpoint_every" = "100",
+        "Versions between two checkpoints of a table.";
+    "maintenance.keep_log" = "\"24h\"",
+        "How long commits stay in a table's log: time travel reaches so far.";
+    "maintenance.vacuum_every" = "\"24h\"",
+        "How often files that no version needs any more are deleted; `none` is never.";
+    "maintenance.keep_files" = "\"72h\"",
+        "How long such files are kept. Longer than any query, and than any writer may be paused.";
     "stores.NAME.local" = "\".neurolake/buckets\"",
         "Buckets are folders below this one: s3://lake/neural lies at DIR/lake/neural. Needs nothing else.";
     "stores.NAME.copies" = "\".neurolake/copies\"",

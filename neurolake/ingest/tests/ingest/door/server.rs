@@ -265,9 +265,7 @@ impl Server {
     }
 
     pub(super) async fn until_arrived(&self, count: usize) {
-        while self.ingest.arrived.load(Ordering::SeqCst) < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(async || self.ingest.arrived.load(Ordering::SeqCst) >= count).await;
     }
 
     pub(super) async fn metrics(&self) -> String {
@@ -300,4 +298,15 @@ pub(super) async fn refused(request: RequestBuilder) -> (u16, String, String) {
             .to_owned()
     };
     (status, text("code"), text("message"))
+}
+
+/// Waits for something that must happen soon.
+pub(super) async fn until(mut has_happened: impl AsyncFnMut() -> bool) {
+    for _ in 0..2000 {
+        if has_happened().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it didn't happen within 10 s");
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
+use neurolake_delta::compact::{CompactOptions, compact};
 use neurolake_delta::maintenance::{LogUpkeep, keep_log};
 use neurolake_delta::vacuum::{Scope, VacuumOptions, vacuum};
 use neurolake_delta::{Location, LogOptions};
@@ -212,8 +213,13 @@ async fn maintain(ingest: Ingest, settings: Maintenance) {
         retention: settings.keep_log,
         clock: Arc::clone(&clock),
     };
-    let options = VacuumOptions {
+    let compaction = CompactOptions {
+        target_bytes: settings.target_bytes,
+        ..CompactOptions::default()
+    };
+    let vacuuming = VacuumOptions {
         retention: settings.keep_files,
+        scope: Scope::Everything,
         clock,
         ..VacuumOptions::default()
     };
@@ -227,18 +233,15 @@ async fn maintain(ingest: Ingest, settings: Maintenance) {
             let Ok(location) = ingest.locate(stream) else {
                 continue;
             };
-            let kept = keep_log(&location, &upkeep).await.map(drop);
-            let kept = match kept {
-                Ok(()) if vacuums => {
-                    let everything = VacuumOptions {
-                        scope: Scope::Everything,
-                        ..options.clone()
-                    };
-                    vacuum(&location, &everything).await.map(drop)
+            let upkeep = async {
+                compact(&location, &compaction).await?;
+                keep_log(&location, &upkeep).await?;
+                if vacuums {
+                    vacuum(&location, &vacuuming).await?;
                 }
-                kept => kept,
+                Ok(())
             };
-            match kept {
+            match upkeep.await {
                 // Nothing was sent to it yet.
                 Ok(()) | Err(neurolake_delta::Error::NotATable { .. }) => {}
                 Err(error) => tracing::warn!(table = %stream, %error, "maintenance failed"),

@@ -107,7 +107,7 @@ pub(super) fn catalog() -> Catalog {
 pub(super) struct Ingest {
     tables: Tables,
     pub(super) queue: MemoryQueue,
-    fingerprints: Mutex<HashMap<(Stream, String), (u64, u64)>>,
+    fingerprints: Mutex<HashMap<(Stream, String), ([u8; 32], u64)>>,
     /// Appends wait here; closed by tests that look into the middle of one.
     pub(super) gate: Semaphore,
     pub(super) arrived: AtomicUsize,
@@ -148,11 +148,11 @@ impl Accept for Ingest {
             return Err(refusal);
         }
         let mut fingerprints = self.fingerprints.lock().unwrap();
-        let name = key.as_ref().map(|key| (stream.clone(), key.text.clone()));
+        let name = key.as_ref().map(|key| (stream.clone(), key.name.clone()));
         if let (Some(key), Some(name)) = (&key, &name)
             && let Some((fingerprint, offset)) = fingerprints.get(name).copied()
         {
-            return if fingerprint == key.fingerprint {
+            return if fingerprint == key.content {
                 Ok(Appended {
                     offset,
                     duplicate: true,
@@ -168,7 +168,7 @@ impl Accept for Ingest {
         // A queue in memory never waits.
         let appended = futures::executor::block_on(self.queue.append(stream, record)).unwrap();
         if let (Some(key), Some(name)) = (key, name) {
-            fingerprints.insert(name, (key.fingerprint, appended.offset));
+            fingerprints.insert(name, (key.content, appended.offset));
         }
         Ok(appended)
     }

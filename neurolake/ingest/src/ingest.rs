@@ -10,12 +10,12 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
+use neurolake_delta::time::{sleep, timeout};
 use neurolake_delta::types::arrow_schema;
 use neurolake_delta::{Location, Log, LogOptions, ingested_by};
 use neurolake_model::{Catalog, Table};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
 use crate::door::{self, Accept, Tables};
 use crate::entry::Request;

@@ -11,12 +11,12 @@ use std::time::{Duration, UNIX_EPOCH};
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::SchemaRef;
+use neurolake_delta::time::{Instant, sleep, sleep_until};
 use neurolake_delta::{
     Change, DataFiles, Error as DeltaError, Location, Log, LogOptions, Transaction, ingested_by,
 };
 use neurolake_model::Table;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::dead_letters::{self, SetAside};
 use crate::entry::DeadLetter;

@@ -182,6 +182,7 @@ pub struct NatsQueue {
     context: jetstream::Context,
     /// Streams that are known to be there and to be as the settings want them.
     streams: Mutex<HashMap<Stream, Arc<Lane>>>,
+    making: tokio::sync::Mutex<()>,
 }
 
 /// One stream in the broker.
@@ -220,16 +221,24 @@ impl NatsQueue {
             client,
             context,
             streams: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
         })
     }
 
+    fn known(&self, stream: &Stream) -> Option<Arc<Lane>> {
+        // Nothing can panic while it is held.
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream).cloned()
+    }
+
     async fn lane(&self, stream: &Stream) -> QueueResult<Arc<Lane>> {
-        {
-            // Nothing can panic while it is held.
-            let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(lane) = streams.get(stream) {
-                return Ok(Arc::clone(lane));
-            }
+        if let Some(lane) = self.known(stream) {
+            return Ok(lane);
+        }
+        // A cluster that is asked twice at once may leave one without an answer.
+        let _making = self.making.lock().await;
+        if let Some(lane) = self.known(stream) {
+            return Ok(lane);
         }
         let prefix = &self.settings.prefix;
         let name = format!("{prefix}-{}", stream.safe_name('-'));

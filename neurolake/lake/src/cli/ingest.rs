@@ -279,7 +279,7 @@ impl Tail for OfStream {
         application.map_err(|error| TailError::Unavailable(error.to_string()))
     }
 
-    async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+    async fn rows(&self, _application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
         match self.ingest.unwritten(&self.stream, after).await {
             Ok(unwritten) => Ok(unwritten.rows),
             Err(Refused::Queue(QueueError::Trimmed { trimmed, .. })) => {

@@ -11,16 +11,13 @@ use super::query::count;
 use super::talk::print;
 use super::{Context, Outcome, ingest, up};
 use crate::Timestamp;
-use crate::simulation::{Progress, SimulationError, SimulationSettings, Totals};
+use crate::simulation::{Progress, SimulationError, SimulationSettings, Simulator, Totals};
 
 /// After Ctrl-C, for what is made and not yet taken.
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome {
-    let Some(simulator) = &context.program.simulator else {
-        return Err(Failure::usage("this program has no simulator")
-            .hint("give it one: `neurolake::program().simulator(run)`"));
-    };
+    let simulator = simulator(context)?;
     let settings = settings(context, arguments);
     let talk = context.talk;
     talk.say(&format!("sending events to {}", settings.url));
@@ -50,12 +47,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome 
             "the server doesn't take the last events; whether it has them is unknown",
         ));
     };
-    let totals = outcome.map_err(|error| match error {
-        SimulationError::Settings(message) => Failure::usage(message),
-        SimulationError::Ingest(error) => {
-            Failure::unanswered("the server doesn't take the events").caused_by(error)
-        }
-    })?;
+    let totals = outcome.map_err(failed)?;
     report(&totals, arguments.format)?;
     // A simulation without an end is meant to be ended this way.
     let is_done = !was_interrupted || arguments.duration.is_none();
@@ -64,6 +56,40 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome 
     } else {
         Exit::Interrupted
     })
+}
+
+/// Sends events to a server of this process until it is dropped.
+pub(super) async fn accompany(context: &Context<'_>, url: String) -> Result<(), Failure> {
+    let simulator = simulator(context)?;
+    let settings = SimulationSettings {
+        url,
+        seed: 1,
+        speed: 1.0,
+        channels: 256,
+        rate_hz: 1_000.0 / 15.0,
+        participants: 1,
+        duration: None,
+        start: now(),
+    };
+    let never = Box::pin(std::future::pending());
+    let outcome = simulator.run(settings, never, Arc::new(|_| ())).await;
+    outcome.map(drop).map_err(failed)
+}
+
+fn simulator<'a>(context: &'a Context<'_>) -> Result<&'a Simulator, Failure> {
+    context.program.simulator.as_ref().ok_or_else(|| {
+        Failure::usage("this program has no simulator")
+            .hint("give it one: `neurolake::program().simulator(run)`")
+    })
+}
+
+fn failed(error: SimulationError) -> Failure {
+    match error {
+        SimulationError::Settings(message) => Failure::usage(message),
+        SimulationError::Ingest(error) => {
+            Failure::unanswered("the server doesn't take the events").caused_by(error)
+        }
+    }
 }
 
 fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use neurolake_ingest::door::{Accept, Key, Refused, Settings, Status, Tables, router};
+use neurolake_ingest::door::{Accept, Refused, Settings, Status, Tables, router};
 use neurolake_ingest::entry;
 use neurolake_ingest::queue::memory::MemoryQueue;
-use neurolake_ingest::queue::{Appended, Queue, Record, Stream};
+use neurolake_ingest::queue::{Appended, Key, Queue, Record, Stream};
 use neurolake_ingest::validate::render;
 use neurolake_model::Catalog;
 use reqwest::{Client, RequestBuilder};

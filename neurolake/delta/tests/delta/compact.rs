@@ -89,7 +89,10 @@ async fn many_small_files_become_one() {
     assert!(!content.contains("\"dataChange\":true"), "{content}");
     assert_eq!(content.matches("\"dataChange\":false").count(), 41);
     assert!(content.contains(r#""operation":"OPTIMIZE""#), "{content}");
-    assert!(content.contains("minValues") && content.contains(r#"\"id\":399"#), "{content}");
+    assert!(
+        content.contains("minValues") && content.contains(r#"\"id\":399"#),
+        "{content}"
+    );
     log.refresh().await.unwrap();
     assert_eq!(log.transaction(COMPACTED).await.unwrap(), Some(1));
     // The rows are in the order in which they came.

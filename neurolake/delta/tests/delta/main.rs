@@ -10,7 +10,10 @@ mod counting;
 mod hooked;
 mod ingested;
 mod lease;
+mod lock;
 mod maintenance;
+#[path = "../helper/ministack.rs"]
+mod ministack;
 mod snapshots;
 #[path = "../helper/tables.rs"]
 mod tables;

@@ -10,6 +10,7 @@ use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutMode, PutOptions};
 
 use crate::location::Location;
+use crate::time;
 
 /// An answer that takes longer is taken for lost.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -93,11 +94,18 @@ pub(crate) async fn read_commit(
 pub(crate) async fn in_time<T>(
     answer: impl Future<Output = object_store::Result<T>>,
 ) -> object_store::Result<T> {
-    match tokio::time::timeout(PATIENCE, answer).await {
+    in_so_much_time(PATIENCE, answer).await
+}
+
+pub(crate) async fn in_so_much_time<T>(
+    patience: Duration,
+    answer: impl Future<Output = object_store::Result<T>>,
+) -> object_store::Result<T> {
+    match time::timeout(patience, answer).await {
         Ok(answer) => answer,
         Err(_) => Err(object_store::Error::Generic {
             store: "object store",
-            source: format!("no answer within {} s", PATIENCE.as_secs()).into(),
+            source: format!("no answer within {} s", patience.as_secs()).into(),
         }),
     }
 }

@@ -7,7 +7,7 @@
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
 //! own scan), [`log`] (commits), [`commits`] (how one becomes the only one of its version),
 //! [`mod@write`] (small tables for demos and tests), [`dead_letters`] (the table beside a table),
-//! [`error`].
+//! [`time`] (pauses and deadlines), [`error`].
 
 pub mod atomicity;
 pub mod commits;
@@ -24,6 +24,7 @@ pub mod log;
 pub mod maintenance;
 pub mod snapshot;
 pub mod snapshots;
+pub mod time;
 pub mod types;
 pub mod vacuum;
 pub mod write;

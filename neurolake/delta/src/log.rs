@@ -20,17 +20,21 @@ use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::{Add, Metadata, MetadataExt, Remove, StructType};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
+use object_store::path::Path;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::commits::{self, Commits, Put};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::snapshot::{Erased, log_error};
+use crate::time::{self, Instant};
 
 /// Tells the time, for what is written into logs.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -42,6 +46,10 @@ const STALE: Duration = Duration::from_mins(10);
 const MOST_TRIES: u32 = 50;
 /// How often the same request is sent to a store that fails.
 const MOST_FAILURES: u32 = 6;
+/// How many files are put at the same time.
+const MOST_PUTS: usize = 8;
+/// Bytes that even a slow line takes in a second.
+const SLOWEST: u64 = 1 << 20;
 
 /// How a log is written.
 #[derive(Clone)]
@@ -78,6 +86,8 @@ pub struct Log {
     schema: SchemaRef,
     partition_columns: Vec<String>,
     version: u64,
+    /// What the table is was changed by a commit that was read: it must be opened as of `version`.
+    is_outdated: bool,
     /// Transactions as of `version`, of the applications that were asked for or seen.
     transactions: HashMap<String, Option<i64>>,
     looked: Looked,
@@ -175,7 +185,8 @@ pub struct Transaction {
 pub struct Committed {
     /// The version; for a change that was there already, one that has it.
     pub version: u64,
-    /// The transaction was there already: nothing was committed, and the change's files are unused.
+    /// The transaction was there already: nothing was committed. The change's files are unused,
+    /// unless they were committed by an attempt before that had no answer.
     pub was_there: bool,
 }
 
@@ -205,6 +216,13 @@ impl Log {
         version: Option<u64>,
     ) -> Result<Self> {
         let looked = Looked(Instant::now(), (options.clock)());
+        let folder = location.local_path("_delta_log");
+        if folder.is_some_and(|folder| !folder.exists()) {
+            // deltalake takes a folder that is missing for a broken one.
+            return Err(Error::NotATable {
+                url: location.url.to_string(),
+            });
+        }
         let mut table = DeltaTable::new(location.log_store());
         let load = async {
             match version {
@@ -212,7 +230,7 @@ impl Log {
                 None => table.load().await,
             }
         };
-        let loaded = tokio::time::timeout(commits::PATIENCE * 4, load).await;
+        let loaded = time::timeout(commits::PATIENCE * 4, time::elsewhere(load)).await;
         loaded
             .unwrap_or_else(|_| Err(DeltaTableError::generic("no answer in time")))
             .map_err(|source| log_error(location, source))?;
@@ -236,6 +254,7 @@ impl Log {
             location: location.clone(),
             options: options.clone(),
             table: Erased::new(table),
+            is_outdated: false,
             transactions: HashMap::new(),
             looked,
         })
@@ -307,7 +326,7 @@ impl Log {
         let state = state.map_err(|source| log_error(&self.location, source))?;
         let log_store = table.log_store();
         let asked = state.transaction_version(log_store.as_ref(), application);
-        let found = asked
+        let found = time::elsewhere(asked)
             .await
             .map_err(|source| log_error(&self.location, source))?;
         self.transactions.insert(application.to_owned(), found);
@@ -319,10 +338,10 @@ impl Log {
     /// # Errors
     /// The log can't be read.
     pub async fn refresh(&mut self) -> Result<()> {
-        if self.is_stale() {
-            return self.reopen(None).await;
+        match self.is_stale() || !self.follow(&mut Vec::new()).await? {
+            true => self.reopen().await,
+            false => Ok(()),
         }
-        self.follow().await.map(drop)
     }
 
     fn is_stale(&self) -> bool {
@@ -332,25 +351,22 @@ impl Log {
         monotonic.elapsed() >= STALE || by_wall >= STALE
     }
 
-    async fn reopen(&mut self, version: Option<u64>) -> Result<()> {
-        let applications: Vec<String> = self.transactions.keys().cloned().collect();
-        *self = Self::open_at(&self.location, &self.options, version).await?;
-        for application in applications {
-            self.transaction(&application).await?;
-        }
+    async fn reopen(&mut self) -> Result<()> {
+        *self = Self::open(&self.location, &self.options).await?;
         Ok(())
     }
 
-    /// Reads commits up to the end. A change of the schema opens the table anew.
-    async fn follow(&mut self) -> Result<Vec<Seen>> {
-        let mut seen = Vec::new();
-        loop {
+    /// Reads commits up to the end, into `seen`. A change of the schema opens the table anew.
+    /// Returns whether the end is the end: after a long sleep what is missing may have been
+    /// cleaned up, and what is there may have come into the past.
+    async fn follow(&mut self, seen: &mut Vec<Seen>) -> Result<bool> {
+        while !self.is_stale() {
             let looked = Looked(Instant::now(), (self.options.clock)());
             let next = self.version + 1;
             let content = commits::read_commit(&self.location, next).await;
             let content = content.map_err(|source| store_error(&self.location, source))?;
+            self.looked = looked;
             let Some(content) = content else {
-                self.looked = looked;
                 break;
             };
             let commit = Seen::read(next, &content).map_err(|source| {
@@ -358,20 +374,24 @@ impl Log {
                 log_error(&self.location, source)
             })?;
             self.version = next;
-            self.looked = looked;
+            self.is_outdated |= commit.is_other_table;
             for (application, version) in &commit.transactions {
                 self.transactions
                     .insert(application.clone(), Some(*version));
             }
             seen.push(commit);
         }
-        if seen.iter().any(|commit| commit.is_other_table) {
+        if self.is_outdated {
             // Not the newest: what was committed since has not been seen.
-            let looked = self.looked;
-            self.reopen(Some(self.version)).await?;
-            self.looked = looked;
+            let table = Self::open_at(&self.location, &self.options, Some(self.version)).await?;
+            let transactions = std::mem::take(&mut self.transactions);
+            *self = Self {
+                transactions,
+                looked: self.looked,
+                ..table
+            };
         }
-        Ok(seen)
+        Ok(!self.is_stale())
     }
 
     /// Writes rows as Parquet files with statistics, for each partition its own. They stand in no
@@ -396,9 +416,16 @@ impl Log {
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .build();
-        let writer = RecordBatchWriter::for_table(self.table.get()).map_err(failed)?;
+        let finished = Location {
+            store: Arc::new(InMemory::new()),
+            ..self.location.clone()
+        };
+        let mut table = DeltaTable::new(finished.log_store());
+        table.state.clone_from(&self.table.get().state);
+        let writer = RecordBatchWriter::for_table(&table).map_err(failed)?;
         Ok(FileWriter {
             writer: Box::new(writer.with_writer_properties(properties)),
+            finished,
             location: self.location.clone(),
         })
     }
@@ -413,66 +440,83 @@ impl Log {
     ///   files must stay. The next commit with the same transaction will know.
     pub async fn commit(&mut self, change: Change) -> Result<Committed> {
         self.sync_files(&change.adds).await?;
-        if self.is_stale() {
-            let schema = Arc::clone(&self.schema);
-            self.reopen(None).await?;
-            if self.schema != schema {
-                return Err(self.conflict("its schema changed"));
+        let mut pending = None;
+        let committed = self.try_commit(&change, &mut pending).await;
+        match (committed, pending) {
+            // Nothing else is there yet, so that it may still happen.
+            (Err(_), Some((version, source))) if version > self.version => {
+                Err(unclear(&self.location, source))
             }
+            (committed, _) => committed,
         }
-        self.refuse_gone(&change).await?;
+    }
+
+    /// `pending` is an attempt that may have happened, and its version.
+    async fn try_commit(
+        &mut self,
+        change: &Change,
+        pending: &mut Option<(u64, object_store::Error)>,
+    ) -> Result<Committed> {
         let id = Uuid::new_v4().to_string();
-        let content = self.encode(&change, &id)?;
+        let content = self.encode(change, &id)?;
+        let basis = self.basis(change);
+        let mut checked = change.planned_at;
+        let mut seen = Vec::new();
         let mut failures = 0;
         for _ in 0..MOST_TRIES {
-            if let Some(there) = self.where_it_stands(&change).await? {
+            if self.is_stale() {
+                self.reopen().await?;
+            }
+            if let Some(there) = self.where_it_stands(change).await? {
                 return Ok(there);
             }
-            let next = self.version + 1;
-            let put = self
-                .options
-                .commits
-                .put(&self.location, next, content.clone());
-            let failure = match put.await {
-                Ok(Put::Done) => return self.done(next, &change).await,
-                Ok(Put::Taken) => None,
-                Err(source) => Some(source),
-            };
-            // Whatever was answered, what is there decides.
-            let schema = Arc::clone(&self.schema);
-            let seen = match self.follow().await {
-                Ok(seen) => seen,
-                Err(Error::Store { .. }) if failures + 1 < MOST_FAILURES => {
-                    failures += 1;
-                    back_off(failures).await;
-                    continue;
-                }
-                Err(Error::Store { source, .. }) => {
-                    return Err(Error::Unclear {
-                        url: self.location.url.to_string(),
-                        source,
-                    });
-                }
-                Err(error) => return Err(error),
-            };
-            if let Some(ours) = seen.iter().find(|commit| commit.is(&id)) {
-                return self.done(ours.version, &change).await;
-            }
-            if self.schema != schema {
+            if self.basis(change) != basis {
                 return Err(self.conflict("its schema changed"));
             }
-            self.refuse_removed(&change, &seen)?;
-            if seen.is_empty() {
+            self.refuse_removed(change, &seen, &mut checked).await?;
+            let next = self.version + 1;
+            let commits = Arc::clone(&self.options.commits);
+            let put = commits.put(&self.location, next, content.clone()).await;
+            let slept = self.is_stale();
+            match put {
+                Ok(Put::Done) if !slept => return self.done(next, change).await,
+                Ok(Put::Done) => *pending = Some((next, slept_through())),
+                Ok(Put::Taken) => {}
+                Err(source) => *pending = Some((next, source)),
+            }
+            // Whatever was answered, what is there decides; but not what is long past.
+            let followed = self.follow(&mut seen).await;
+            if self.is_stale() {
+                continue;
+            }
+            if let Some(ours) = seen.iter().find(|commit| commit.is(&id)) {
+                return self.done(ours.version, change).await;
+            }
+            match followed {
+                Err(Error::Store { .. }) if failures + 1 < MOST_FAILURES => {}
+                followed => drop(followed?),
+            }
+            if self.version < next {
                 failures += 1;
-                match failure {
-                    Some(source) if failures >= MOST_FAILURES => {
-                        return Err(unclear(&self.location, source));
-                    }
-                    _ => back_off(failures).await,
+                if failures >= MOST_FAILURES && pending.is_some() {
+                    break;
                 }
+                back_off(failures).await;
             }
         }
         Err(self.conflict("others commit all the time"))
+    }
+
+    /// What a change was made for.
+    fn basis(&self, change: &Change) -> (SchemaRef, Vec<String>, Option<Metadata>) {
+        let state = self.table.get().snapshot().ok();
+        // It replaces all of it.
+        let replaced = state.filter(|_| change.metadata.is_some());
+        (
+            Arc::clone(&self.schema),
+            self.partition_columns.clone(),
+            replaced.map(|state| state.metadata().clone()),
+        )
     }
 
     /// Whether the change's step was made already.
@@ -499,12 +543,15 @@ impl Log {
     }
 
     async fn done(&mut self, version: u64, change: &Change) -> Result<Committed> {
+        // Others may have committed since, and their transactions are newer.
         if self.version < version {
             self.version = version;
-        }
-        if let Some(step) = &change.transaction {
-            let transactions = &mut self.transactions;
-            transactions.insert(step.application.clone(), Some(step.to));
+            self.looked = Looked(Instant::now(), (self.options.clock)());
+            self.is_outdated |= change.metadata.is_some();
+            if let Some(step) = &change.transaction {
+                let transactions = &mut self.transactions;
+                transactions.insert(step.application.clone(), Some(step.to));
+            }
         }
         if let Some(log) = self.location.local_path("_delta_log") {
             // It happened; only whether it survives a loss of power is not known.
@@ -513,27 +560,8 @@ impl Log {
                 tracing::warn!(table = %self.location.url, %error, "a commit could not be synced");
             }
         }
-        if self.is_stale() {
-            // The machine slept in the middle of it. Was it the next version, or a past one whose
-            // commit had been cleaned up?
-            self.reopen(None).await?;
-            if self.version > version
-                && commits::read_commit(&self.location, version - 1)
-                    .await
-                    .map_err(|source| store_error(&self.location, source))?
-                    .is_none()
-            {
-                return Err(Error::Unclear {
-                    url: self.location.url.to_string(),
-                    source: Arc::new(local(std::io::Error::other(
-                        "the machine slept during the commit",
-                    ))),
-                });
-            }
-        } else if change.metadata.is_some() {
-            self.reopen(None).await?;
-        } else {
-            self.looked = Looked(Instant::now(), (self.options.clock)());
+        if self.is_outdated {
+            self.follow(&mut Vec::new()).await?;
         }
         Ok(Committed {
             version,
@@ -541,33 +569,36 @@ impl Log {
         })
     }
 
-    /// Looks for files that go among those that went since the change was planned.
-    async fn refuse_gone(&self, change: &Change) -> Result<()> {
+    /// Looks for files that go among those that went in the versions after `checked`.
+    async fn refuse_removed(
+        &self,
+        change: &Change,
+        seen: &[Seen],
+        checked: &mut u64,
+    ) -> Result<()> {
         if change.removes.is_empty() {
             return Ok(());
         }
-        for version in change.planned_at + 1..=self.version {
-            let content = commits::read_commit(&self.location, version).await;
-            let content = content.map_err(|source| store_error(&self.location, source))?;
-            let seen = content.and_then(|content| Seen::read(version, &content).ok());
-            match seen {
-                Some(seen) => self.refuse_removed(change, &[seen])?,
-                None => return Err(self.conflict("it was planned too long ago")),
+        for version in *checked + 1..=self.version {
+            let read;
+            let commit = match seen.iter().find(|commit| commit.version == version) {
+                Some(commit) => commit,
+                None => {
+                    let content = commits::read_commit(&self.location, version).await;
+                    let content = content.map_err(|source| store_error(&self.location, source))?;
+                    read = content.and_then(|content| Seen::read(version, &content).ok());
+                    let too_long_ago = || self.conflict("it was planned too long ago");
+                    read.as_ref().ok_or_else(too_long_ago)?
+                }
+            };
+            let gone: HashSet<&str> = commit.removes.iter().map(String::as_str).collect();
+            let mut removes = change.removes.iter();
+            if let Some(remove) = removes.find(|remove| gone.contains(remove.path.as_str())) {
+                return Err(self.conflict(&format!("`{}` is gone", remove.path)));
             }
         }
+        *checked = self.version;
         Ok(())
-    }
-
-    fn refuse_removed(&self, change: &Change, seen: &[Seen]) -> Result<()> {
-        let gone: HashSet<&str> = seen
-            .iter()
-            .flat_map(|commit| commit.removes.iter().map(String::as_str))
-            .collect();
-        let mut removes = change.removes.iter();
-        match removes.find(|remove| gone.contains(remove.path.as_str())) {
-            Some(remove) => Err(self.conflict(&format!("`{}` is gone", remove.path))),
-            None => Ok(()),
-        }
     }
 
     fn conflict(&self, reason: &str) -> Error {
@@ -706,6 +737,10 @@ impl fmt::Debug for Log {
 /// Writes Parquet files, one for each partition.
 pub struct FileWriter {
     writer: Box<RecordBatchWriter>,
+    /// Where files are until they are whole. deltalake would put them into the store itself, but
+    /// then nobody could tell rows that don't fit from a store that fails, and it panics if one
+    /// does.
+    finished: Location,
     location: Location,
 }
 
@@ -713,7 +748,7 @@ impl FileWriter {
     /// Takes rows.
     ///
     /// # Errors
-    /// The rows don't fit, or the store refuses.
+    /// The rows don't fit.
     pub async fn write(&mut self, batch: RecordBatch) -> Result<()> {
         self.writer
             .write(batch)
@@ -726,15 +761,43 @@ impl FileWriter {
         self.writer.buffer_len()
     }
 
-    /// Ends the files.
+    /// Ends the files, and puts them into the store.
     ///
     /// # Errors
-    /// The store refuses.
-    pub async fn finish(mut self) -> Result<DataFiles> {
-        let adds = self.writer.flush().await;
-        adds.map(DataFiles)
-            .map_err(|source| write_error(&self.location, source))
+    /// The rows don't fit, or, as [`Error::Store`], the store refuses.
+    pub async fn finish(self) -> Result<DataFiles> {
+        let Self {
+            mut writer,
+            location,
+            finished,
+        } = self;
+        let adds = writer.flush().await;
+        let adds = adds.map_err(|source| write_error(&location, source))?;
+        // It can't be shared with the puts.
+        drop(writer);
+        // Each owns what it needs: the compiler can't tell otherwise that they may be sent.
+        let put = |add: &Add| put(finished.clone(), location.clone(), add.path.clone()).boxed();
+        let puts = stream::iter(adds.iter().map(put).collect::<Vec<_>>());
+        let puts = puts.buffered(MOST_PUTS).try_collect::<Vec<()>>().await;
+        puts.map_err(|source| store_error(&location, source))?;
+        Ok(DataFiles(adds))
     }
+}
+
+/// Takes a finished file to its store.
+async fn put(finished: Location, location: Location, path: String) -> object_store::Result<()> {
+    let path = Path::parse(format!("{}/{path}", location.path()))?;
+    let content = finished.store.get(&path).await?.bytes().await?;
+    finished.store.delete(&path).await?;
+    let patience = commits::PATIENCE + Duration::from_secs(content.len() as u64 / SLOWEST);
+    for failures in 1.. {
+        let put = location.store.put(&path, content.clone().into());
+        match commits::in_so_much_time(patience, put).await {
+            Err(_) if failures < MOST_FAILURES => back_off(failures).await,
+            answer => return answer.map(drop),
+        }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for FileWriter {
@@ -876,6 +939,9 @@ fn unwritable(table: &DeltaTable) -> Option<String> {
     if is_on("delta.enableChangeDataFeed") {
         return Some("it has a change data feed".into());
     }
+    if configuration.contains_key("delta.setTransactionRetentionDuration") {
+        return Some("it forgets transactions, and with them which rows it has".into());
+    }
     let mapping = configuration.get("delta.columnMapping.mode");
     if mapping.is_some_and(|mode| mode != "none") {
         return Some("it has column mapping".into());
@@ -892,7 +958,7 @@ fn unwritable(table: &DeltaTable) -> Option<String> {
 }
 
 async fn back_off(failures: u32) {
-    tokio::time::sleep(Duration::from_millis(50) * 2u32.pow(failures.min(6))).await;
+    time::sleep(Duration::from_millis(50) * 2u32.pow(failures.min(6))).await;
 }
 
 /// Makes files and folders survive a loss of power; object_store doesn't.
@@ -907,6 +973,13 @@ async fn sync(paths: Vec<std::path::PathBuf>) -> std::io::Result<()> {
         Ok(())
     };
     tokio::task::spawn_blocking(sync).await?
+}
+
+fn slept_through() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "object store",
+        source: "the machine slept during the commit".into(),
+    }
 }
 
 fn local(source: std::io::Error) -> object_store::Error {

@@ -1,7 +1,8 @@
 //! One version of a table.
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -13,7 +14,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use crate::INGESTED;
 use crate::error::{Error, Result};
 use crate::fallback::Fallback;
 use crate::files::{self, Files};
@@ -46,11 +46,13 @@ pub struct Snapshot {
     commit: Option<CommitFile>,
     adds: OnceLock<Result<Adds>>,
     files: OnceLock<Result<Arc<Files>>>,
-    ingested: OnceCell<u64>,
-    earlier: Option<Earlier>,
+    /// By application, for those that were asked for.
+    ingested: Mutex<HashMap<String, Arc<OnceCell<u64>>>>,
+    /// By application.
+    earlier: HashMap<String, Earlier>,
 }
 
-/// How far an earlier version had taken its queue.
+/// How far an earlier version had taken a queue.
 #[derive(Debug, Clone, Copy)]
 struct Earlier {
     version: u64,
@@ -136,8 +138,8 @@ impl Snapshot {
             table: Erased::new(table),
             adds: OnceLock::new(),
             files: OnceLock::new(),
-            ingested: OnceCell::new(),
-            earlier: None,
+            ingested: Mutex::default(),
+            earlier: HashMap::new(),
         })
     }
 
@@ -220,40 +222,55 @@ impl Snapshot {
         self.files.get().is_some()
     }
 
-    /// How far this version has taken its queue: the last offset whose rows it holds, by the
-    /// transaction of [`INGESTED`]. 0 if there is none.
+    /// How far this version has taken a queue: the last offset whose rows it holds, by the
+    /// transaction of the queue's application (see [`crate::ingested_by`]). 0 if there is none.
     ///
     /// deltalake reads the log for it, which takes longer the more commits there are. That is done
     /// once for a table, when first asked; versions after it read the commits between.
     ///
     /// # Errors
     /// The log can't be read.
-    pub async fn ingested(&self) -> Result<u64> {
-        let ingested = self.ingested.get_or_try_init(|| async {
-            match self.ingested_since().await? {
+    pub async fn ingested(&self, application: &str) -> Result<u64> {
+        let cell = Arc::clone(self.cells().entry(application.to_owned()).or_default());
+        let ingested = cell.get_or_try_init(|| async {
+            match self.ingested_since(application).await? {
                 Some(ingested) => Ok(ingested),
-                None => self.ingested_by_log().await,
+                None => self.ingested_by_log(application).await,
             }
         });
         ingested.await.copied()
     }
 
-    /// Whether [`Snapshot::ingested`] was asked for, of this version or of one before.
-    pub(crate) fn has_ingested(&self) -> bool {
-        self.known().is_some()
+    fn cells(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<u64>>>> {
+        // Nothing can panic while the map is held.
+        self.ingested.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn known(&self) -> Option<Earlier> {
-        let here = self.ingested.get().map(|ingested| Earlier {
-            version: self.version,
-            ingested: *ingested,
-        });
-        here.or(self.earlier)
+    /// Asks what was asked of a version before, so that no query has to wait for it. Should it
+    /// fail, whoever asks tries again.
+    pub(crate) async fn follow(&self, earlier: &Self) {
+        for application in earlier.known().into_keys() {
+            let _ = self.ingested(&application).await;
+        }
+    }
+
+    fn known(&self) -> HashMap<String, Earlier> {
+        let mut known = self.earlier.clone();
+        for (application, cell) in self.cells().iter() {
+            if let Some(ingested) = cell.get() {
+                let here = Earlier {
+                    version: self.version,
+                    ingested: *ingested,
+                };
+                known.insert(application.clone(), here);
+            }
+        }
+        known
     }
 
     /// What the commits after an earlier version say. `None`: they don't.
-    async fn ingested_since(&self) -> Result<Option<u64>> {
-        let Some(earlier) = self.earlier else {
+    async fn ingested_since(&self, application: &str) -> Result<Option<u64>> {
+        let Some(earlier) = self.earlier.get(application) else {
             return Ok(None);
         };
         if self.version - earlier.version > FOLLOWED {
@@ -261,7 +278,7 @@ impl Snapshot {
         }
         // Newest first: a commit of a table that takes events mostly has the transaction.
         for version in (earlier.version + 1..=self.version).rev() {
-            match history::transaction(&self.location, version, INGESTED).await? {
+            match history::transaction(&self.location, version, application).await? {
                 Transaction::Version(offset) => return Ok(Some(offset_of(offset))),
                 Transaction::Nothing => {}
                 Transaction::Unknown => return Ok(None),
@@ -271,13 +288,13 @@ impl Snapshot {
     }
 
     /// Boxed, so that no caller's future holds deltalake's state.
-    fn ingested_by_log(&self) -> BoxFuture<'_, Result<u64>> {
+    fn ingested_by_log<'a>(&'a self, application: &'a str) -> BoxFuture<'a, Result<u64>> {
         async move {
             let table = self.table.get();
             let broken = |source| log_error(&self.location, source);
             let state = table.snapshot().map_err(broken)?;
             let log = table.log_store();
-            let version = state.transaction_version(log.as_ref(), INGESTED).await;
+            let version = state.transaction_version(log.as_ref(), application).await;
             Ok(version.map_err(broken)?.map_or(0, offset_of))
         }
         .boxed()

@@ -348,12 +348,8 @@ impl Entry {
             return Ok(());
         };
         // What was asked of the version before is got ready, so that no query pays for it.
-        if current
-            .as_ref()
-            .is_some_and(|current| current.has_ingested())
-        {
-            // Should it fail, whoever asks tries again.
-            let _ = found.ingested().await;
+        if let Some(current) = &current {
+            found.follow(current).await;
         }
         if current.is_some_and(|current| current.has_files()) {
             let prepared = Arc::clone(&found);

@@ -32,7 +32,7 @@ use tokio::sync::Semaphore;
 use crate::entry::Request;
 use crate::metrics::Metrics;
 use crate::openapi;
-use crate::queue::{Appended, Stream};
+use crate::queue::{Appended, Key, Stream};
 
 pub(crate) use asked::MAX_TIMEOUT;
 pub use tables::{Declared, Tables};
@@ -63,16 +63,6 @@ pub trait Accept: Send + Sync + 'static {
 
     /// How far a stream is.
     async fn status(&self, stream: &Stream) -> Result<Status, Refused>;
-}
-
-/// Names a request, so that a repetition is known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Key {
-    /// The client's name for it, made unlike the names of other kinds.
-    pub text: String,
-    /// Of what the client sent, uncompressed: the same request has the same, in any process and
-    /// version. A record can't be compared instead, because it holds the time of its arrival.
-    pub fingerprint: u64,
 }
 
 /// Why a request isn't kept.

@@ -17,6 +17,8 @@ use crate::queue::{QueueError, Stream};
 
 /// Header with the offsets that the rows belong to: `13-20`. Without rows the second is smaller.
 pub const OFFSETS: &str = "neurolake-offsets";
+/// Header of an answer with status 410: the last offset that is no longer kept.
+pub const TRIMMED: &str = "neurolake-trimmed";
 /// Header with the application of the table's transactions for this queue.
 pub const APPLICATION: &str = "neurolake-application";
 /// Address, with the names of database and table in place of the last two parts.
@@ -59,8 +61,10 @@ async fn tail(
     };
     match answer.await {
         Ok(response) => response,
-        Err(Refused::Queue(error @ QueueError::Trimmed { .. })) => {
-            refusal(StatusCode::GONE, "gone", &error.to_string())
+        Err(Refused::Queue(error @ QueueError::Trimmed { trimmed, .. })) => {
+            let refusal = refusal(StatusCode::GONE, "gone", &error.to_string());
+            let trimmed = [(HeaderName::from_static(TRIMMED), trimmed.to_string())];
+            (trimmed, refusal).into_response()
         }
         Err(error) => {
             let text = crate::writer::causes(&error);

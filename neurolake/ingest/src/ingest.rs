@@ -9,13 +9,15 @@ use std::time::{Duration, UNIX_EPOCH};
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use neurolake_delta::time::{sleep, timeout};
 use neurolake_delta::types::arrow_schema;
 use neurolake_delta::{Location, Log, LogOptions, ingested_by};
 use neurolake_model::{Catalog, Table};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
 
+use crate::door::{self, Accept, Tables};
 use crate::entry::Request;
 use crate::queue::{Appended, Bounds, Key, Queue, QueueError, QueueResult, Record, Stream};
 use crate::tail::{Budget, Tail, Taken};
@@ -84,6 +86,7 @@ struct Shared {
     options: LogOptions,
     locate: Arc<dyn Locate>,
     streams: BTreeMap<Stream, Arc<Lane>>,
+    tables: Tables,
     stored_bytes: AtomicU64,
     budget: Arc<Budget>,
 }
@@ -176,6 +179,7 @@ impl Ingest {
         Self {
             shared: Arc::new(Shared {
                 streams: streams.collect(),
+                tables: Tables::new(catalog),
                 queue,
                 settings,
                 options,
@@ -212,13 +216,11 @@ impl Ingest {
         &self,
         stream: &Stream,
         request: Request,
-        key: Option<String>,
+        key: Option<Key>,
     ) -> Result<Appended, Refused> {
         let lane = self.lane(stream)?;
         self.refuse_pressure(lane)?;
         let payload = request.encode()?;
-        // All but when it was received, which differs when it is sent again.
-        let key = key.map(|name| Key::new(name, &payload[9..payload.len() - 4]));
         let appended = self
             .shared
             .queue
@@ -309,7 +311,11 @@ impl Ingest {
         }
     }
 
-    fn locate(&self, stream: &Stream) -> Result<Location, Refused> {
+    /// Where a table lies.
+    ///
+    /// # Errors
+    /// Its store is not configured.
+    pub fn locate(&self, stream: &Stream) -> Result<Location, Refused> {
         let locate = &self.shared.locate;
         locate
             .locate(stream.database(), stream.table())
@@ -446,6 +452,59 @@ impl Ingest {
             if let Err(error) = ended {
                 tracing::error!(%error, "a writer broke down");
             }
+        }
+    }
+}
+
+#[async_trait]
+impl Accept for Ingest {
+    fn tables(&self) -> &Tables {
+        &self.shared.tables
+    }
+
+    async fn accept(
+        &self,
+        stream: &Stream,
+        request: Request,
+        key: Option<Key>,
+    ) -> Result<Appended, door::Refused> {
+        Ok(Self::accept(self, stream, request, key).await?)
+    }
+
+    async fn committed(
+        &self,
+        stream: &Stream,
+        offset: u64,
+        patience: Duration,
+    ) -> Result<Option<u64>, door::Refused> {
+        Ok(Self::committed(self, stream, offset, patience).await?)
+    }
+
+    async fn status(&self, stream: &Stream) -> Result<door::Status, door::Refused> {
+        let status = Self::status(self, stream).await?;
+        Ok(door::Status {
+            accepted: status.accepted,
+            committed: status.committed,
+            version: (status.version > 0).then_some(status.version),
+            lag: Duration::from_millis(status.lag_milliseconds),
+        })
+    }
+}
+
+impl From<Refused> for door::Refused {
+    fn from(refused: Refused) -> Self {
+        let reason = crate::writer::causes(&refused);
+        match refused {
+            Refused::Pressure { retry_after, .. } => Self::Pressure { retry_after },
+            Refused::Queue(QueueError::Full { .. }) => Self::Full { reason },
+            Refused::Queue(QueueError::TooLarge { bytes, limit }) => {
+                Self::TooLarge { bytes, limit }
+            }
+            Refused::Queue(QueueError::KeyReused { offset, .. }) => Self::KeyReused { offset },
+            Refused::Queue(_) | Refused::Encode(_) | Refused::Table(_) => Self::Unavailable {
+                retry_after: Duration::from_secs(1),
+                reason,
+            },
         }
     }
 }

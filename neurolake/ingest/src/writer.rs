@@ -6,17 +6,17 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::SchemaRef;
+use neurolake_delta::time::{Instant, sleep, sleep_until};
 use neurolake_delta::{
     Change, DataFiles, Error as DeltaError, Location, Log, LogOptions, Transaction, ingested_by,
 };
 use neurolake_model::Table;
 use tokio::sync::{Notify, watch};
-use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::dead_letters::{self, SetAside};
 use crate::entry::DeadLetter;
@@ -71,6 +71,8 @@ pub struct Flushed {
     pub bytes: u64,
     /// From writing the files to the end of the commit.
     pub took: Duration,
+    /// From the acceptance of the oldest of these rows to the end of the commit.
+    pub lag: Duration,
 }
 
 /// Writes the table of one stream.
@@ -342,10 +344,25 @@ impl Writer {
             dead: count,
             bytes,
             took: started.elapsed(),
+            lag: self.lag(&batch),
         };
         tracing::debug!(table = %self.stream, version = committed.version, offset = to, ?flushed, "committed");
         (self.observe)(&self.stream, flushed);
         Ok(())
+    }
+
+    fn lag(&self, batch: &Batch) -> Duration {
+        let requests = batch
+            .taken
+            .iter()
+            .filter_map(|taken| taken.content.as_ref().ok());
+        let oldest = requests.map(|request| request.received).min();
+        let now = (self.options.clock)().duration_since(UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        let oldest = oldest.and_then(|oldest| u64::try_from(oldest).ok());
+        oldest.map_or(Duration::ZERO, |oldest| {
+            now.saturating_sub(Duration::from_micros(oldest))
+        })
     }
 
     /// Parquet files of the rows that fit; the others go to the dead letters.

@@ -335,6 +335,26 @@ impl Lake {
         Ok(DataFrame::new(state, plan))
     }
 
+    /// The folder of a Delta table, and the store that holds it.
+    ///
+    /// # Errors
+    /// There is no such table, it is no Delta table, or its store is not configured.
+    pub fn location(&self, database: &str, table: &str) -> Result<neurolake_delta::Location> {
+        let shared = &self.scope.shared;
+        let mut tables = shared.catalog.tables();
+        let found = tables.find(|(of, found)| of.name == database && found.name == table);
+        match found.map(|(_, table)| (table, &table.source)) {
+            Some((table, neurolake_model::Source::Delta { uri })) => {
+                let opened = sources::objects::open(shared, table.store.as_deref(), uri)?;
+                Ok(opened.location())
+            }
+            _ => Err(Error::new(
+                Kind::NotFound,
+                format!("there is no Delta table `{database}.{table}`"),
+            )),
+        }
+    }
+
     /// A table as DataFusion sees it, now or at an earlier time.
     ///
     /// # Errors

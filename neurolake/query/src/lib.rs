@@ -27,7 +27,9 @@ pub use error::{Error, Kind, Result};
 pub use lake::{Lake, LakeBuilder, Limits};
 pub use session::{Answer, Request};
 pub use sources::function::{Arguments, FunctionTable};
-pub use stores::{ObjectStoreSettings, PostgresSettings, SheetsSettings, Store, Stores};
+pub use stores::{
+    ObjectStoreSettings, PostgresSettings, SecretString, SheetsSettings, Store, Stores,
+};
 pub use tail::{RemoteTails, Tail, TailError, Tails, Timeouts};
 
 /// The engine itself, for bodies of function tables.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use secrecy::SecretString;
+pub use secrecy::SecretString;
 
 /// The store of tables that name none.
 pub const DEFAULT: &str = "default";

@@ -8,16 +8,15 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use ring::digest::{SHA256, digest};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
 use super::answer::{Accepted, Problem, request_id};
 use super::asked::{Asked, Encoding};
 use super::body::{self, Received};
-use super::{Declared, Door, Key};
+use super::{Declared, Door};
 use crate::entry;
+use crate::queue::Key;
 use crate::queue::{Appended, Stream};
 use crate::validate::{Invalid, Validated};
 
@@ -160,10 +159,7 @@ async fn read(
             .read(asked.form, &body, asked.invalid, memory)?;
         Ok(Read {
             validated,
-            key: asked.key.map(|text| Key {
-                text,
-                fingerprint: fingerprint(&body),
-            }),
+            key: asked.key.map(|name| Key::new(name, &body)),
             body_bytes: body.len(),
             room,
         })
@@ -177,13 +173,6 @@ async fn read(
         Err(Problem::internal("reading the body failed")
             .with_hint("this is a bug; the server's log says more"))
     })
-}
-
-/// The same bytes have the same number, in every version: it is kept with the key.
-fn fingerprint(body: &Bytes) -> u64 {
-    let digest = digest(&SHA256, body);
-    let first = digest.as_ref().first_chunk().copied();
-    u64::from_le_bytes(first.unwrap_or_default())
 }
 
 fn microseconds(door: &Door) -> i64 {

@@ -46,6 +46,10 @@ pub async fn run<Q: Queue + 'static>(make: impl AsyncFn() -> Q) {
 /// A promise is broken.
 pub async fn survives<Q: Queue>(reopen: impl AsyncFn(Option<Q>) -> Q) {
     let queue = reopen(None).await;
+    let identity = queue
+        .identity(&stream("survives"))
+        .await
+        .expect("it has one");
     let (stream, other) = (stream("survives"), Stream::new("db", "other"));
     let large = Bytes::from(vec![7; 300_000.min(queue.max_record_bytes())]);
     append(&queue, &stream, "1").await;
@@ -54,6 +58,7 @@ pub async fn survives<Q: Queue>(reopen: impl AsyncFn(Option<Q>) -> Q) {
     append(&queue, &other, "other 1").await;
 
     let queue = reopen(Some(queue)).await;
+    assert_eq!(queue.identity(&stream).await.expect("it has one"), identity);
     assert_eq!(bounds(&queue, &stream).await, (0, 3));
     let entries = read_all(&queue, &stream, 0).await;
     assert_eq!(entries[0].payload, "1");

@@ -21,6 +21,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -30,7 +31,7 @@ use async_trait::async_trait;
 use neurolake_delta::Clock;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream};
+use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, hex};
 use owner::{Command, Owner};
 use store::Store;
 
@@ -39,6 +40,8 @@ mod notes;
 mod owner;
 mod store;
 
+/// File with the identity of the queue.
+const IDENTITY: &str = "identity";
 /// Larger payloads are for object storage.
 const MAX_RECORD_BYTES: usize = 64 << 20;
 /// Commands that wait for the thread that owns the database.
@@ -75,6 +78,7 @@ impl Default for EmbeddedSettings {
 pub struct EmbeddedQueue {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
+    identity: String,
 }
 
 impl fmt::Debug for EmbeddedQueue {
@@ -128,7 +132,16 @@ impl EmbeddedQueue {
             reason: "the database panicked when it was opened".into(),
         };
         is_open.await.map_err(damaged)??;
-        Ok(Self { shared, commands })
+        // The folder is ours alone now.
+        let file = shared.folder.join(IDENTITY);
+        let identity = tokio::task::spawn_blocking(move || identity(&file)).await;
+        let identity = identity.map_err(|error| unavailable(&error))?;
+        let identity = identity.map_err(|error| unavailable(&error))?;
+        Ok(Self {
+            shared,
+            commands,
+            identity,
+        })
     }
 
     /// Ends the queue and gives the folder free. Without it, dropping the queue does the same a
@@ -151,8 +164,35 @@ impl EmbeddedQueue {
     }
 }
 
+/// Names the folder for ever.
+fn identity(file: &Path) -> io::Result<String> {
+    match std::fs::read_to_string(file) {
+        Ok(identity) if !identity.is_empty() => return Ok(identity),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut random = [0; 16];
+    let system = ring::rand::SystemRandom::new();
+    ring::rand::SecureRandom::fill(&system, &mut random)
+        .map_err(|_| io::Error::other("the system gives no random numbers"))?;
+    let identity = hex(&random);
+    let unfinished = file.with_extension("new");
+    let mut new = std::fs::File::create(&unfinished)?;
+    io::Write::write_all(&mut new, identity.as_bytes())?;
+    new.sync_all()?;
+    std::fs::rename(&unfinished, file)?;
+    if let Some(folder) = file.parent() {
+        std::fs::File::open(folder)?.sync_all()?;
+    }
+    Ok(identity)
+}
+
 #[async_trait]
 impl Queue for EmbeddedQueue {
+    async fn identity(&self, _: &Stream) -> QueueResult<String> {
+        Ok(self.identity.clone())
+    }
+
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended> {
         if record.payload.len() > MAX_RECORD_BYTES {
             return Err(QueueError::TooLarge {

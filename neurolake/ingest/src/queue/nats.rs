@@ -39,7 +39,9 @@ use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
-use super::{Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, unescape};
+use super::{
+    Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, hex, unescape,
+};
 
 /// Says what was sent, so that a key that is used again can be told from a request that is sent
 /// again.
@@ -180,6 +182,7 @@ pub struct NatsQueue {
     context: jetstream::Context,
     /// Streams that are known to be there and to be as the settings want them.
     streams: Mutex<HashMap<Stream, Arc<Lane>>>,
+    making: tokio::sync::Mutex<()>,
 }
 
 /// One stream in the broker.
@@ -218,16 +221,24 @@ impl NatsQueue {
             client,
             context,
             streams: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
         })
     }
 
+    fn known(&self, stream: &Stream) -> Option<Arc<Lane>> {
+        // Nothing can panic while it is held.
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream).cloned()
+    }
+
     async fn lane(&self, stream: &Stream) -> QueueResult<Arc<Lane>> {
-        {
-            // Nothing can panic while it is held.
-            let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(lane) = streams.get(stream) {
-                return Ok(Arc::clone(lane));
-            }
+        if let Some(lane) = self.known(stream) {
+            return Ok(lane);
+        }
+        // A cluster that is asked twice at once may leave one without an answer.
+        let _making = self.making.lock().await;
+        if let Some(lane) = self.known(stream) {
+            return Ok(lane);
         }
         let prefix = &self.settings.prefix;
         let name = format!("{prefix}-{}", stream.safe_name('-'));
@@ -446,6 +457,14 @@ impl State {
 
 #[async_trait]
 impl Queue for NatsQueue {
+    async fn identity(&self, stream: &Stream) -> QueueResult<String> {
+        let lane = self.lane(stream).await?;
+        let info = lane.handle.get_info().await;
+        let info = info.map_err(|error| unavailable(&error))?;
+        // The server's clock, when it made the stream.
+        Ok(format!("nats-{}", info.created.unix_timestamp_nanos()))
+    }
+
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended> {
         let Record { payload, key } = record;
         let (bytes, limit) = (payload.len(), self.max_record_bytes());
@@ -604,12 +623,4 @@ fn unavailable(error: &(impl fmt::Display + ?Sized)) -> QueueError {
     QueueError::Unavailable {
         reason: error.to_string(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
 }

@@ -1,4 +1,6 @@
-//! The room of ingestion, from outside.
+//! Ingestion as its users meet it.
 
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod door;
 mod queue;
-

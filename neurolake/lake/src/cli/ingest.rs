@@ -1,3 +1,319 @@
-//! Events: the queue, and what is opened over it.
+//! Events: the queue, the tables that take them, and who writes these.
 
+use std::fs::File;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use datafusion::arrow::array::RecordBatch;
+use neurolake_delta::compact::{CompactOptions, compact};
+use neurolake_delta::maintenance::{LogUpkeep, keep_log};
+use neurolake_delta::vacuum::{Scope, VacuumOptions, vacuum};
+use neurolake_delta::{Location, LogOptions};
+use neurolake_ingest::ingest::{Observe, Refused};
+use neurolake_ingest::metrics::Metrics;
+use neurolake_ingest::queue::embedded::{EmbeddedQueue, EmbeddedSettings};
+use neurolake_ingest::queue::nats::{NatsCredentials, NatsQueue, NatsSettings};
+use neurolake_ingest::queue::{Queue, QueueError, Stream};
+use neurolake_ingest::{Ingest, door, expose};
+use neurolake_model::Catalog;
+use neurolake_query::{RemoteTails, Tail, TailError, Tails, Timeouts};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::config::{Maintenance, Queue as QueueSettings};
+use super::failure::Failure;
+use super::up::{self, Running};
+use super::{Context, open};
+use crate::Lake;
+
+/// Folder of the queue in the folder of data.
 pub(super) const QUEUE: &str = "queue";
+/// For what is in the queue when the end is asked for. The rest is written after the next start.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A lake whose newest rows are in a queue of this process.
+pub(super) struct Receiving {
+    pub(super) lake: Lake,
+    pub(super) ingest: Ingest,
+    metrics: Arc<Metrics>,
+    end: watch::Sender<bool>,
+    work: Vec<JoinHandle<()>>,
+    writers: Option<JoinHandle<()>>,
+}
+
+/// Opens the queue and a lake over it. `None`: no table takes events.
+pub(super) async fn receive(
+    context: &Context<'_>,
+    catalog: &Catalog,
+) -> Result<Option<Receiving>, Failure> {
+    if !catalog.tables().any(|(_, table)| table.ingest) {
+        return Ok(None);
+    }
+    let options = LogOptions::default();
+    let queue = queue(context, &options).await?;
+    let here = Arc::new(Here::default());
+    let lake = open::lake_with(context, catalog.clone(), Some(Arc::clone(&here) as _))?;
+    let engine = lake.engine().clone();
+    let locate = move |database: &str, table: &str| -> Result<Location, String> {
+        let location = engine.location(database, table);
+        location.map_err(|error| match &error.hint {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        })
+    };
+    let settings = context.config.ingest.settings.clone();
+    let ingest = Ingest::new(catalog, queue, Arc::new(locate), settings, options);
+    refuse_shared_places(&ingest)?;
+    // Nobody else has it yet.
+    let _ = here.0.set(ingest.clone());
+    Ok(Some(Receiving {
+        lake,
+        ingest,
+        metrics: Arc::new(Metrics::new()),
+        end: watch::Sender::new(false),
+        work: Vec::new(),
+        writers: None,
+    }))
+}
+
+async fn queue(context: &Context<'_>, options: &LogOptions) -> Result<Arc<dyn Queue>, Failure> {
+    match &context.config.ingest.queue {
+        QueueSettings::Embedded => {
+            let folder = context.config.data.join(QUEUE);
+            let settings = EmbeddedSettings {
+                max_bytes: context.config.ingest.settings.queue_bytes,
+                ..EmbeddedSettings::default()
+            };
+            let clock = Arc::clone(&options.clock);
+            let queue = EmbeddedQueue::open(folder, settings, clock).await;
+            Ok(Arc::new(queue.map_err(unopened)?))
+        }
+        QueueSettings::Nats {
+            address,
+            token,
+            replicas,
+        } => {
+            let settings = NatsSettings {
+                credentials: token.clone().map(NatsCredentials::Token),
+                replicas: *replicas,
+                ..NatsSettings::new(address)
+            };
+            let queue = NatsQueue::connect(settings).await;
+            Ok(Arc::new(queue.map_err(unopened)?))
+        }
+    }
+}
+
+fn unopened(error: QueueError) -> Failure {
+    let failure = Failure::system("can't open the queue of events");
+    let failure =
+        match &error {
+            QueueError::Locked { .. } => failure
+                .hint("another process serves the folder; several servers share a NATS server"),
+            QueueError::Damaged { .. } => failure
+                .hint("what was accepted and is not in tables yet may be lost; keep the folder"),
+            _ => failure,
+        };
+    failure.caused_by(error)
+}
+
+/// Two streams in one table would each take the other's rows for its own.
+fn refuse_shared_places(ingest: &Ingest) -> Result<(), Failure> {
+    let mut places: Vec<(String, &Stream)> = Vec::new();
+    for (stream, _) in ingest.streams() {
+        let Ok(location) = ingest.locate(stream) else {
+            continue;
+        };
+        let place = location.url.to_string();
+        if let Some((_, other)) = places.iter().find(|(known, _)| *known == place) {
+            return Err(Failure::usage(format!(
+                "`{other}` and `{stream}` both take events and lie at the same place"
+            ))
+            .hint("take `ingest` away from one of them"));
+        }
+        places.push((place, stream));
+    }
+    Ok(())
+}
+
+impl Receiving {
+    /// The routes of ingestion.
+    pub(super) fn routes(&self, context: &Context<'_>) -> axum::Router {
+        let settings = door::Settings {
+            body_bytes: context.config.ingest.body_bytes,
+            metrics: Arc::clone(&self.metrics),
+            ..door::Settings::new(LogOptions::default().clock)
+        };
+        door::router(Arc::new(self.ingest.clone()), settings)
+            .merge(expose::router(self.ingest.clone()))
+    }
+
+    /// Begins to write and to maintain tables, as far as the settings say so.
+    pub(super) fn start(&mut self, context: &Context<'_>) {
+        let ingest = self.ingest.clone();
+        let metrics = Arc::clone(&self.metrics);
+        self.work.push(tokio::spawn(watch_queue(ingest, metrics)));
+        if context.config.ingest.writer {
+            let ingest = self.ingest.clone();
+            let metrics = Arc::clone(&self.metrics);
+            let observe: Observe = Arc::new(move |stream, flushed| {
+                metrics.committed(stream, flushed.rows, flushed.took, flushed.lag);
+            });
+            let end = self.end.subscribe();
+            let write = async move { ingest.write(end, observe).await };
+            self.writers = Some(tokio::spawn(write));
+        }
+        if context.config.maintenance.enabled {
+            let settings = context.config.maintenance.clone();
+            let ingest = self.ingest.clone();
+            self.work.push(tokio::spawn(maintain(ingest, settings)));
+        }
+    }
+
+    /// Writes what is in the queue, if that is quick.
+    pub(super) async fn finish(self) {
+        self.end.send_replace(true);
+        for work in self.work {
+            work.abort();
+        }
+        if let Some(writers) = self.writers
+            && timeout(GRACE, writers).await.is_err()
+        {
+            tracing::warn!("some events are still in the queue; the next start writes them");
+        }
+    }
+}
+
+/// Keeps the gauges true.
+async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>) {
+    let gauges = async {
+        loop {
+            metrics.set_queue_bytes(ingest.queue_bytes());
+            for (stream, _) in ingest.streams() {
+                if let Ok(status) = ingest.status(stream).await {
+                    let depth = status.accepted.saturating_sub(status.committed);
+                    let oldest = Duration::from_millis(status.lag_milliseconds);
+                    metrics.set_queue(stream, depth, oldest);
+                }
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::join!(ingest.watch_queue(), gauges);
+}
+
+/// Keeps the tables that take events small and quick, one after the other.
+async fn maintain(ingest: Ingest, settings: Maintenance) {
+    let clock = LogOptions::default().clock;
+    let upkeep = LogUpkeep {
+        checkpoint_every: settings.checkpoint_every,
+        retention: settings.keep_log,
+        clock: Arc::clone(&clock),
+    };
+    let compaction = CompactOptions {
+        target_bytes: settings.target_bytes,
+        ..CompactOptions::default()
+    };
+    let vacuuming = VacuumOptions {
+        retention: settings.keep_files,
+        scope: Scope::Everything,
+        clock,
+        ..VacuumOptions::default()
+    };
+    let mut vacuumed = Instant::now();
+    loop {
+        sleep(settings.compact_every).await;
+        let vacuums = settings
+            .vacuum_every
+            .is_some_and(|every| vacuumed.elapsed() >= every);
+        for (stream, _) in ingest.streams() {
+            let Ok(location) = ingest.locate(stream) else {
+                continue;
+            };
+            let upkeep = async {
+                compact(&location, &compaction).await?;
+                keep_log(&location, &upkeep).await?;
+                if vacuums {
+                    vacuum(&location, &vacuuming).await?;
+                }
+                Ok(())
+            };
+            match upkeep.await {
+                // Nothing was sent to it yet.
+                Ok(()) | Err(neurolake_delta::Error::NotATable { .. }) => {}
+                Err(error) => tracing::warn!(table = %stream, %error, "maintenance failed"),
+            }
+        }
+        if vacuums {
+            vacuumed = Instant::now();
+        }
+    }
+}
+
+/// The queue of this process, once it is there.
+#[derive(Default)]
+struct Here(OnceLock<Ingest>);
+
+impl Tails for Here {
+    fn tail(&self, database: &str, table: &str) -> Option<Arc<dyn Tail>> {
+        let ingest = self.0.get()?.clone();
+        let stream = Stream::new(database, table);
+        ingest.schema(&stream)?;
+        Some(Arc::new(OfStream { ingest, stream }))
+    }
+}
+
+#[derive(Debug)]
+struct OfStream {
+    ingest: Ingest,
+    stream: Stream,
+}
+
+#[async_trait]
+impl Tail for OfStream {
+    async fn application(&self) -> Result<String, TailError> {
+        let application = self.ingest.application(&self.stream).await;
+        application.map_err(|error| TailError::Unavailable(error.to_string()))
+    }
+
+    async fn rows(&self, _application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        match self.ingest.unwritten(&self.stream, after).await {
+            Ok(unwritten) => Ok(unwritten.rows),
+            Err(Refused::Queue(QueueError::Trimmed { trimmed, .. })) => {
+                Err(TailError::Gone { trimmed })
+            }
+            Err(error) => Err(TailError::Unavailable(error.to_string())),
+        }
+    }
+}
+
+/// The queue of another process: the one that is configured, or the one that serves the folder of
+/// data at the moment.
+pub(super) fn elsewhere(context: &Context<'_>) -> Result<Option<Arc<dyn Tails>>, Failure> {
+    let configured = context.config.ingest.tail.clone();
+    let Some(address) = configured.or_else(|| serving(&context.config.data)) else {
+        return Ok(None);
+    };
+    let address = address
+        .parse()
+        .map_err(|error| Failure::usage(format!("`{address}` is no address")).caused_by(error))?;
+    Ok(Some(Arc::new(RemoteTails::new(
+        address,
+        Timeouts::default(),
+    )?)))
+}
+
+/// Who serves the folder of data, if somebody does.
+pub(super) fn serving(data: &Path) -> Option<String> {
+    let lock = File::open(data.join(up::LOCK)).ok()?;
+    // Shared, and given back at once.
+    if lock.try_lock_shared().is_ok() {
+        return None;
+    }
+    let running = std::fs::read_to_string(data.join(up::ENDPOINTS)).ok()?;
+    let running: Running = serde_json::from_str(&running).ok()?;
+    Some(running.http)
+}

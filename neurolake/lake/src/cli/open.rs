@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use catalog_gen::reader::{ReadOptions, Reader};
 use neurolake_model::{Catalog, Database, Source, Table};
 use neurolake_query::stores::DEFAULT;
 use neurolake_query::suggest::nearest;
-use neurolake_query::{ObjectStoreSettings, Store, Stores};
+use neurolake_query::{ObjectStoreSettings, Store, Stores, Tails};
 
-use super::Context;
 use super::failure::Failure;
+use super::{Context, ingest};
 use crate::{Lake, lake_builder, registry};
 
 /// Folder of buckets in the folder of data.
@@ -100,10 +101,28 @@ fn workspace_name() -> Option<String> {
 
 /// The lake over this catalog, as it is configured.
 pub(super) fn lake(context: &Context<'_>, catalog: Catalog) -> Result<Lake, Failure> {
+    let takes_events = catalog.tables().any(|(_, table)| table.ingest);
+    let tails = match takes_events {
+        true => ingest::elsewhere(context)?,
+        false => None,
+    };
+    lake_with(context, catalog, tails)
+}
+
+/// The lake with the rows that are on their way to its tables.
+pub(super) fn lake_with(
+    context: &Context<'_>,
+    catalog: Catalog,
+    tails: Option<Arc<dyn Tails>>,
+) -> Result<Lake, Failure> {
     let stores = stores(context, &catalog);
     let builder = lake_builder(catalog)
         .stores(stores)
         .limits(context.config.limits.clone());
+    let builder = match tails {
+        Some(tails) => builder.tails(tails),
+        None => builder,
+    };
     Ok(builder.build()?.into())
 }
 

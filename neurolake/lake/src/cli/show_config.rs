@@ -72,12 +72,12 @@ fn ingestion(text: &mut String, config: &Config) {
         }
         Queue::Nats {
             address,
-            credentials,
+            token,
             replicas,
         } => {
             let _ = writeln!(text, "queue = {address:?}\nreplicas = {replicas}");
-            if credentials.is_some() {
-                text.push_str("credentials = \"***\"\n");
+            if token.is_some() {
+                text.push_str("token = \"***\"\n");
             }
         }
     }

@@ -18,23 +18,24 @@ use super::arguments::Up;
 use super::demo::make_up;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::ingest::{self, Receiving};
 use super::output::write_atomically;
 use super::query::count;
 use super::talk::print;
-use super::{Context, Outcome, open};
+use super::{Context, Outcome, open, simulate};
 use crate::made_up::Options;
 
 /// Where it listens when nothing else is said.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 /// Who serves the folder of data.
-const LOCK: &str = "up.lock";
+pub(super) const LOCK: &str = "up.lock";
 /// Where everything is, for scripts.
 pub(super) const ENDPOINTS: &str = "endpoints.json";
 
 /// Content of `endpoints.json`.
 #[derive(Debug, Serialize, Deserialize)]
-struct Running {
-    http: String,
+pub(super) struct Running {
+    pub(super) http: String,
     catalog: String,
     sql: String,
     data: PathBuf,
@@ -57,7 +58,22 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
         () = &mut end => return Ok(Exit::Done),
     };
     let _endpoints = ready.announce(context)?;
-    let served = ready.doors.clone().serve(listener, end).await;
+    let serve = ready.doors.clone().serve(listener, end);
+    let served = if arguments.simulate {
+        let simulate = simulate::accompany(context, ready.running.http.clone());
+        tokio::select! {
+            served = serve => served,
+            ended = simulate => {
+                ended?;
+                Ok(())
+            }
+        }
+    } else {
+        serve.await
+    };
+    if let Some(receiving) = ready.receiving {
+        receiving.finish().await;
+    }
     served.map_err(|error| Failure::system("the server broke down").caused_by(error))?;
     Ok(Exit::Done)
 }
@@ -157,6 +173,8 @@ pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static
 /// Everything but the socket.
 struct Ready {
     doors: Doors,
+    /// `None`: no table takes events.
+    receiving: Option<Receiving>,
     running: Running,
     tables: usize,
     /// Database and table for people to begin with.
@@ -183,7 +201,16 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
     };
     let site = data.join("site");
     write_site(&catalog, &site)?;
+    let mut receiving = ingest::receive(context, &catalog).await?;
+    let routes = match &mut receiving {
+        Some(receiving) => {
+            receiving.start(context);
+            receiving.routes(context)
+        }
+        None => axum::Router::new(),
+    };
     let settings = Settings {
+        routes,
         endpoints: catalog.endpoints.clone(),
         site: Some(site),
         origins: context.config.http.origins.clone(),
@@ -192,11 +219,15 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
         queued_queries: context.config.http.queued_queries,
         ..Settings::default()
     };
-    let lake = open::lake(context, catalog.clone())?;
+    let lake = match &receiving {
+        Some(receiving) => receiving.lake.clone(),
+        None => open::lake(context, catalog.clone())?,
+    };
     let doors = Doors::new(lake.engine().clone(), settings)
         .map_err(|error| Failure::system("can't start threads for queries").caused_by(error))?;
     Ok(Ready {
         doors,
+        receiving,
         running: Running {
             catalog: format!("{http}/catalog.json"),
             sql: format!("{http}/api/sql"),

@@ -106,8 +106,10 @@ impl Delta {
             });
         };
         for _ in 0..CHASES {
-            let after = self.ingested(snapshot.as_deref()).await?;
-            match tail.rows(after).await {
+            let unavailable = |error| self.unavailable(snapshot.as_deref(), &error);
+            let application = tail.application().await.map_err(unavailable)?;
+            let after = self.ingested(snapshot.as_deref(), &application).await?;
+            match tail.rows(&application, after).await {
                 Ok(rows) => {
                     return Ok(Seen {
                         snapshot,
@@ -115,11 +117,13 @@ impl Delta {
                     });
                 }
                 Err(TailError::Gone { trimmed }) => {
-                    snapshot = self.newer(scope, snapshot, trimmed).await?;
+                    // Another queue may say so, which the snapshot knows nothing about yet.
+                    if tail.application().await.map_err(unavailable)? == application {
+                        snapshot = self.newer(scope, snapshot, &application, trimmed).await?;
+                    }
                 }
-                Err(TailError::Unavailable(why)) => {
-                    return Err(self.unavailable(snapshot.as_deref(), &why));
-                }
+                Err(TailError::Anew) => {}
+                Err(error @ TailError::Unavailable(_)) => return Err(unavailable(error)),
             }
         }
         Err(Error::new(
@@ -150,10 +154,10 @@ impl Delta {
         }
     }
 
-    async fn ingested(&self, snapshot: Option<&Snapshot>) -> Result<u64> {
+    async fn ingested(&self, snapshot: Option<&Snapshot>, application: &str) -> Result<u64> {
         match snapshot {
             Some(snapshot) => {
-                let ingested = snapshot.ingested().await;
+                let ingested = snapshot.ingested(application).await;
                 ingested.map_err(|error| self.explain(error))
             }
             None => Ok(0),
@@ -165,6 +169,7 @@ impl Delta {
         &self,
         scope: &Scope,
         snapshot: Option<Arc<Snapshot>>,
+        application: &str,
         trimmed: u64,
     ) -> Result<Option<Arc<Snapshot>>> {
         let location = self.opened(scope)?.location();
@@ -172,11 +177,11 @@ impl Delta {
         // Somebody else may have looked meanwhile.
         let next = snapshot.map(|snapshot| snapshot.version() + 1);
         let newer = self.there(snapshots.refreshed(&location, next).await)?;
-        if self.ingested(newer.as_deref()).await? >= trimmed {
+        if self.ingested(newer.as_deref(), application).await? >= trimmed {
             return Ok(newer);
         }
         let newest = self.there(snapshots.refreshed(&location, None).await)?;
-        let ingested = self.ingested(newest.as_deref()).await?;
+        let ingested = self.ingested(newest.as_deref(), application).await?;
         if ingested >= trimmed {
             return Ok(newest);
         }
@@ -193,7 +198,7 @@ impl Delta {
         .with_hint("was the table restored, or made anew beside its queue?"))
     }
 
-    fn unavailable(&self, snapshot: Option<&Snapshot>, why: &str) -> Error {
+    fn unavailable(&self, snapshot: Option<&Snapshot>, why: &TailError) -> Error {
         let name = self.declared.name();
         let error = Error::new(
             Kind::Broken,

@@ -47,7 +47,7 @@ pub(super) struct Limits {
 #[serde(default)]
 pub(super) struct Ingest {
     pub(super) queue: Option<Text>,
-    pub(super) credentials: Option<Text>,
+    pub(super) token: Option<Text>,
     pub(super) replicas: Option<Text>,
     pub(super) queue_bytes: Option<Text>,
     pub(super) memory: Option<Text>,

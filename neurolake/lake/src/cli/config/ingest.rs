@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use neurolake_ingest as ingest;
+use neurolake_query::SecretString;
 
 use super::file::{self, File};
 use super::value::{self, Place, Text};
@@ -26,7 +27,7 @@ pub(crate) enum Queue {
     /// At a NATS server.
     Nats {
         address: String,
-        credentials: Option<String>,
+        token: Option<SecretString>,
         replicas: usize,
     },
 }
@@ -149,7 +150,7 @@ pub(super) fn ingest(file: &File, place: &Place<'_>) -> Result<Ingest, Failure> 
 fn queue(given: &file::Ingest, section: &Section<'_>) -> Result<Queue, Failure> {
     let place = section.place;
     let is_nats = |text: &str| {
-        let known = ["nats://", "tls://", "ws://", "wss://"];
+        let known = ["nats://", "tls://"];
         known
             .iter()
             .any(|scheme| text.starts_with(scheme))
@@ -157,9 +158,9 @@ fn queue(given: &file::Ingest, section: &Section<'_>) -> Result<Queue, Failure> 
     };
     let expected = "an address such as nats://nats.example.org:4222";
     let Some(address) = section.read("queue", given.queue.as_ref(), is_nats, expected)? else {
-        if given.credentials.is_some() || given.replicas.is_some() {
+        if given.token.is_some() || given.replicas.is_some() {
             return Err(place.conflict(
-                "`ingest.credentials` and `ingest.replicas` are for a NATS server, and \
+                "`ingest.token` and `ingest.replicas` are for a NATS server, and \
                  `ingest.queue` names none",
             ));
         }
@@ -167,15 +168,15 @@ fn queue(given: &file::Ingest, section: &Section<'_>) -> Result<Queue, Failure> 
     };
     let has_password = url_has_password(&address);
     if has_password {
-        return Err(place.conflict("`ingest.queue` holds a password; use `ingest.credentials`"));
+        return Err(place.conflict("`ingest.queue` holds a password; use `ingest.token`"));
     }
-    let credentials = match &given.credentials {
-        Some(value) => Some(place.secret("ingest.credentials", value)?),
+    let token = match &given.token {
+        Some(value) => Some(place.secret("ingest.token", value)?.into()),
         None => None,
     };
     Ok(Queue::Nats {
         address,
-        credentials,
+        token,
         replicas: section.number("replicas", given.replicas.as_ref(), 1)?,
     })
 }

@@ -48,8 +48,8 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Partitions that a query is split in. Not set: one per core.";
     "ingest.queue" = "\"nats://nats.example.org:4222\"",
         "Where accepted events wait. Not set: a queue in the folder of data, for one process; several servers share a NATS server with JetStream.";
-    "ingest.credentials" = "\"file:/run/secrets/nats.creds\"",
-        "Credentials for NATS: content of a .creds file.";
+    "ingest.token" = "\"env:NATS_TOKEN\"",
+        "Token for the NATS server.";
     "ingest.replicas" = "3",
         "Copies that NATS keeps of each stream. Without copies a loss of power can cost the last events: NATS answers before they are on disk.";
     "ingest.queue_bytes" = "\"4GiB\"",

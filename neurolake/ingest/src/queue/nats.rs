@@ -214,6 +214,8 @@ impl NatsQueue {
             // The URL isn't shown: it may hold a password.
             reason: "the broker's URL is not one, such as `nats://host:4222`".into(),
         })?;
+        // With two of them linked into a program, rustls asks which; whoever was first has said so.
+        let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
         let connected = settings.options(&servers).connect(servers).await;
         let client = connected.map_err(|error| unavailable(&error))?;
         let context = ContextBuilder::new()

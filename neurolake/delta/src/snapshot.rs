@@ -386,6 +386,11 @@ fn offset_of(version: i64) -> u64 {
 
 pub(crate) fn log_error(location: &Location, source: DeltaTableError) -> Error {
     let url = location.url.to_string();
+    // deltalake takes a folder that is missing for a broken one.
+    let folder = location.local_path("_delta_log");
+    if folder.is_some_and(|folder| !folder.exists()) {
+        return Error::NotATable { url };
+    }
     match source {
         DeltaTableError::NotATable(_) => Error::NotATable { url },
         DeltaTableError::ObjectStore { source } => Error::Store {

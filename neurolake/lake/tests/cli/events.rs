@@ -163,6 +163,6 @@ fn rows_that_do_not_fit_are_set_aside_if_asked_for() {
     assert_eq!(dead[0]["row"], 1);
     assert!(
         dead[0]["payload"].as_str().unwrap().contains("seven"),
-        "{dead}"
+        "{dead:?}"
     );
 }

@@ -119,8 +119,8 @@ impl Arbiter for Rows {
     async fn newest(&self, table: &str) -> object_store::Result<Option<Row>> {
         let newest = |rows: &Self| {
             let rows = rows.rows.lock().unwrap();
-            let of_table = rows.iter().filter(|((of, _), _)| of == table);
-            of_table.last().map(|(_, row)| row.clone())
+            let mut of_table = rows.iter().filter(|((of, _), _)| of == table);
+            of_table.next_back().map(|(_, row)| row.clone())
         };
         self.around(Kind::Get, newest).await
     }

@@ -400,7 +400,8 @@ fn statement(chance: &mut Chance, last: i64) -> String {
 async fn history(seed: u64) {
     let mut chance = Chance::new(seed);
     let mut world = World::new(simple());
-    let partitions: &[&str] = *chance.pick(&[&[][..], &["site"][..]]);
+    let choices: [&[&str]; 2] = [&[], &["site"]];
+    let partitions = *chance.pick(&choices);
     world.partition_by = partitions
         .iter()
         .map(|name| json!({"name": name}))

@@ -765,29 +765,33 @@ impl FileWriter {
     ///
     /// # Errors
     /// The rows don't fit, or, as [`Error::Store`], the store refuses.
-    pub async fn finish(mut self) -> Result<DataFiles> {
-        let adds = self.writer.flush().await;
-        let adds = adds.map_err(|source| write_error(&self.location, source))?;
-        let puts = stream::iter(&adds).map(|add| self.put(&add.path));
+    pub async fn finish(self) -> Result<DataFiles> {
+        let (mut writer, finished, location) = (self.writer, self.finished, self.location);
+        let adds = writer.flush().await;
+        let adds = adds.map_err(|source| write_error(&location, source))?;
+        drop(writer);
+        let paths: Vec<_> = adds.iter().map(|add| add.path.clone()).collect();
+        let puts =
+            stream::iter(paths).map(|path| move_file(finished.clone(), location.clone(), path));
         let puts = puts.buffered(MOST_PUTS).try_collect::<Vec<()>>().await;
-        puts.map_err(|source| store_error(&self.location, source))?;
+        puts.map_err(|source| Error::store(&location, source))?;
         Ok(DataFiles(adds))
     }
+}
 
-    async fn put(&self, path: &str) -> object_store::Result<()> {
-        let path = Path::parse(format!("{}/{path}", self.location.path()))?;
-        let content = self.finished.store.get(&path).await?.bytes().await?;
-        self.finished.store.delete(&path).await?;
-        let patience = commits::PATIENCE + Duration::from_secs(content.len() as u64 / SLOWEST);
-        for failures in 1.. {
-            let put = self.location.store.put(&path, content.clone().into());
-            match commits::in_so_much_time(patience, put).await {
-                Err(_) if failures < MOST_FAILURES => back_off(failures).await,
-                answer => return answer.map(drop),
-            }
+async fn move_file(from: Location, to: Location, path: String) -> object_store::Result<()> {
+    let path = Path::parse(format!("{}/{path}", to.path()))?;
+    let content = from.store.get(&path).await?.bytes().await?;
+    from.store.delete(&path).await?;
+    let patience = commits::PATIENCE + Duration::from_secs(content.len() as u64 / SLOWEST);
+    for failures in 1.. {
+        let put = to.store.put(&path, content.clone().into());
+        match commits::in_so_much_time(patience, put).await {
+            Err(_) if failures < MOST_FAILURES => back_off(failures).await,
+            answer => return answer.map(drop),
         }
-        Ok(())
     }
+    Ok(())
 }
 
 impl fmt::Debug for FileWriter {

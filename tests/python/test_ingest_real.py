@@ -46,8 +46,11 @@ def real(tmp_path_factory):
         pytest.skip("NEUROLAKE_BIN names no program")
     folder = tmp_path_factory.mktemp("ingest")
     (folder / "catalog.json").write_text(json.dumps(test_ingest.CATALOG))
+    # With stores of its own, the program makes up no data.
+    (folder / "files").mkdir()
+    (folder / "neurolake.toml").write_text(f'[stores.default]\nlocal = "{folder}/files"\n')
     (folder / "data").mkdir()
-    command = [program, "--catalog", str(folder / "catalog.json")]
+    command = [program, "--config", str(folder / "neurolake.toml"), "--catalog", str(folder / "catalog.json")]
     process, url = start(command, folder / "data")
     real = SimpleNamespace(command=command, data=folder / "data", process=process, url=url)
     try:

@@ -8,6 +8,7 @@
 //! New files whose commit fails stay where they are until [`crate::vacuum`] finds them. Whether a
 //! commit has failed is sometimes known only later, and then a file too many does no harm.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -160,8 +161,8 @@ struct File {
     remove: Remove,
     bytes: u64,
     rows: Option<u64>,
-    /// When its newest row was written.
-    time: i64,
+    /// When its newest row was written; what came at the same time counts down.
+    time: (i64, Reverse<usize>),
 }
 
 /// Files of one partition that become one.
@@ -206,11 +207,12 @@ impl Plan {
         let settled = i64::try_from(now.saturating_sub(options.settle).as_millis()).unwrap_or(0);
         let known = raw_paths(&state.add_actions_table(false)?)?;
         let mut partitions: BTreeMap<Partition, Vec<File>> = BTreeMap::new();
-        for view in state.log_data().iter() {
-            let file = File::of(&view, location)?;
+        // Newest first, as long as no checkpoint comes between.
+        for (index, view) in state.log_data().iter().enumerate() {
+            let file = File::of(&view, index, location)?;
             let is_plain =
                 view.deletion_vector_descriptor().is_none() && file.is_found_by(&known)?;
-            if is_plain && file.time <= settled {
+            if is_plain && file.time.0 <= settled {
                 let partition = view.partition_values_map().into_iter().collect();
                 partitions.entry(partition).or_default().push(file);
             }
@@ -230,7 +232,11 @@ impl Plan {
 }
 
 impl File {
-    fn of(view: &LogicalFileView, location: &Location) -> Result<Self, DeltaTableError> {
+    fn of(
+        view: &LogicalFileView,
+        index: usize,
+        location: &Location,
+    ) -> Result<Self, DeltaTableError> {
         let relative = view.object_store_path();
         let folder = location.path();
         Ok(Self {
@@ -238,7 +244,7 @@ impl File {
             remove: view.remove_action(false),
             bytes: view.size().cast_unsigned(),
             rows: view.num_records().map(|rows| rows as u64),
-            time: view.modification_time(),
+            time: (view.modification_time(), Reverse(index)),
         })
     }
 
@@ -288,10 +294,7 @@ fn choose(files: Vec<File>, options: &CompactOptions) -> Vec<Vec<File>> {
         }
     }
     small.truncate(count);
-    small.sort_by(|left, right| {
-        let order = left.time.cmp(&right.time);
-        order.then_with(|| left.object.cmp(&right.object))
-    });
+    small.sort_by_key(|file| file.time);
     let mut bins = vec![Vec::new()];
     let mut bytes = 0;
     for file in small {
@@ -354,7 +357,7 @@ async fn rewrite(log: &Log, bin: &Bin) -> Result<(DataFiles, u64), Failure> {
         )));
     }
     let mut adds = writer.finish().await.map_err(Failure::Store)?;
-    let newest = bin.files.iter().map(|file| file.time).max().unwrap_or(0);
+    let newest = bin.files.iter().map(|file| file.time.0).max().unwrap_or(0);
     for add in &mut adds.0 {
         add.data_change = false;
         // Later compactions keep the order by it.

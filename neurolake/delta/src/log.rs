@@ -20,7 +20,7 @@ use deltalake::kernel::engine::arrow_conversion::{TryIntoArrow, TryIntoKernel};
 use deltalake::kernel::{Add, Metadata, MetadataExt, Remove, StructType};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -766,26 +766,32 @@ impl FileWriter {
     /// # Errors
     /// The rows don't fit, or, as [`Error::Store`], the store refuses.
     pub async fn finish(self) -> Result<DataFiles> {
-        let (mut writer, finished, location) = (self.writer, self.finished, self.location);
+        let Self {
+            mut writer,
+            location,
+            finished,
+        } = self;
         let adds = writer.flush().await;
         let adds = adds.map_err(|source| write_error(&location, source))?;
+        // It can't be shared with the puts.
         drop(writer);
-        let paths: Vec<_> = adds.iter().map(|add| add.path.clone()).collect();
-        let puts =
-            stream::iter(paths).map(|path| move_file(finished.clone(), location.clone(), path));
+        // Each owns what it needs: the compiler can't tell otherwise that they may be sent.
+        let put = |add: &Add| put(finished.clone(), location.clone(), add.path.clone()).boxed();
+        let puts = stream::iter(adds.iter().map(put).collect::<Vec<_>>());
         let puts = puts.buffered(MOST_PUTS).try_collect::<Vec<()>>().await;
-        puts.map_err(|source| Error::store(&location, source))?;
+        puts.map_err(|source| store_error(&location, source))?;
         Ok(DataFiles(adds))
     }
 }
 
-async fn move_file(from: Location, to: Location, path: String) -> object_store::Result<()> {
-    let path = Path::parse(format!("{}/{path}", to.path()))?;
-    let content = from.store.get(&path).await?.bytes().await?;
-    from.store.delete(&path).await?;
+/// Takes a finished file to its store.
+async fn put(finished: Location, location: Location, path: String) -> object_store::Result<()> {
+    let path = Path::parse(format!("{}/{path}", location.path()))?;
+    let content = finished.store.get(&path).await?.bytes().await?;
+    finished.store.delete(&path).await?;
     let patience = commits::PATIENCE + Duration::from_secs(content.len() as u64 / SLOWEST);
     for failures in 1.. {
-        let put = to.store.put(&path, content.clone().into());
+        let put = location.store.put(&path, content.clone().into());
         match commits::in_so_much_time(patience, put).await {
             Err(_) if failures < MOST_FAILURES => back_off(failures).await,
             answer => return answer.map(drop),

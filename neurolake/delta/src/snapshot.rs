@@ -1,7 +1,8 @@
 //! One version of a table.
 
 use std::any::Any;
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
@@ -45,22 +46,17 @@ pub struct Snapshot {
     commit: Option<CommitFile>,
     adds: OnceLock<Result<Adds>>,
     files: OnceLock<Result<Arc<Files>>>,
-    ingested: OnceCell<Ingested>,
-    earlier: Option<Earlier>,
+    /// By application, for those that were asked for.
+    ingested: Mutex<HashMap<String, Arc<OnceCell<u64>>>>,
+    /// By application.
+    earlier: HashMap<String, Earlier>,
 }
 
-/// How far an earlier version had taken its queue.
-#[derive(Debug, Clone)]
+/// How far an earlier version had taken a queue.
+#[derive(Debug, Clone, Copy)]
 struct Earlier {
     version: u64,
-    ingested: Ingested,
-}
-
-/// The last offset of a queue whose rows are there.
-#[derive(Debug, Clone)]
-struct Ingested {
-    application: Arc<str>,
-    offset: u64,
+    ingested: u64,
 }
 
 /// Commits that are read one by one to learn what became of an earlier version's transaction. With
@@ -142,8 +138,8 @@ impl Snapshot {
             table: Erased::new(table),
             adds: OnceLock::new(),
             files: OnceLock::new(),
-            ingested: OnceCell::new(),
-            earlier: None,
+            ingested: Mutex::default(),
+            earlier: HashMap::new(),
         })
     }
 
@@ -227,7 +223,7 @@ impl Snapshot {
     }
 
     /// How far this version has taken a queue: the last offset whose rows it holds, by the
-    /// transaction of this application, see [`crate::ingested_by`]. 0 if there is none.
+    /// transaction of the queue's application (see [`crate::ingested_by`]). 0 if there is none.
     ///
     /// deltalake reads the log for it, which takes longer the more commits there are. That is done
     /// once for a table, when first asked; versions after it read the commits between.
@@ -235,46 +231,49 @@ impl Snapshot {
     /// # Errors
     /// The log can't be read.
     pub async fn ingested(&self, application: &str) -> Result<u64> {
-        let ingested = self.ingested.get_or_try_init(|| async {
-            let offset = match self.ingested_since(application).await? {
-                Some(offset) => offset,
-                None => self.ingested_by_log(application).await?,
-            };
-            let application = application.into();
-            Ok(Ingested {
-                application,
-                offset,
-            })
+        let cell = Arc::clone(self.cells().entry(application.to_owned()).or_default());
+        let ingested = cell.get_or_try_init(|| async {
+            match self.ingested_since(application).await? {
+                Some(ingested) => Ok(ingested),
+                None => self.ingested_by_log(application).await,
+            }
         });
-        let ingested = ingested.await?;
-        if *ingested.application == *application {
-            return Ok(ingested.offset);
+        ingested.await.copied()
+    }
+
+    fn cells(&self) -> MutexGuard<'_, HashMap<String, Arc<OnceCell<u64>>>> {
+        // Nothing can panic while the map is held.
+        self.ingested.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks what was asked of a version before, so that no query has to wait for it. Should it
+    /// fail, whoever asks tries again.
+    pub(crate) async fn follow(&self, earlier: &Self) {
+        for application in earlier.known().into_keys() {
+            let _ = self.ingested(&application).await;
         }
-        // A table that two queues fill, or whose queue began anew.
-        self.ingested_by_log(application).await
     }
 
-    /// The application that [`Snapshot::ingested`] was asked for, of this version or of one before.
-    pub(crate) fn ingesting(&self) -> Option<Arc<str>> {
-        self.known().map(|known| known.ingested.application)
-    }
-
-    fn known(&self) -> Option<Earlier> {
-        let here = self.ingested.get().map(|ingested| Earlier {
-            version: self.version,
-            ingested: ingested.clone(),
-        });
-        here.or_else(|| self.earlier.clone())
+    fn known(&self) -> HashMap<String, Earlier> {
+        let mut known = self.earlier.clone();
+        for (application, cell) in self.cells().iter() {
+            if let Some(ingested) = cell.get() {
+                let here = Earlier {
+                    version: self.version,
+                    ingested: *ingested,
+                };
+                known.insert(application.clone(), here);
+            }
+        }
+        known
     }
 
     /// What the commits after an earlier version say. `None`: they don't.
     async fn ingested_since(&self, application: &str) -> Result<Option<u64>> {
-        let Some(earlier) = &self.earlier else {
+        let Some(earlier) = self.earlier.get(application) else {
             return Ok(None);
         };
-        if *earlier.ingested.application != *application
-            || self.version - earlier.version > FOLLOWED
-        {
+        if self.version - earlier.version > FOLLOWED {
             return Ok(None);
         }
         // Newest first: a commit of a table that takes events mostly has the transaction.
@@ -285,7 +284,7 @@ impl Snapshot {
                 Transaction::Unknown => return Ok(None),
             }
         }
-        Ok(Some(earlier.ingested.offset))
+        Ok(Some(earlier.ingested))
     }
 
     /// Boxed, so that no caller's future holds deltalake's state.

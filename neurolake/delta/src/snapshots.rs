@@ -348,10 +348,8 @@ impl Entry {
             return Ok(());
         };
         // What was asked of the version before is got ready, so that no query pays for it.
-        let ingesting = current.as_ref().and_then(|current| current.ingesting());
-        if let Some(application) = ingesting {
-            // Should it fail, whoever asks tries again.
-            let _ = found.ingested(&application).await;
+        if let Some(current) = &current {
+            found.follow(current).await;
         }
         if current.is_some_and(|current| current.has_files()) {
             let prepared = Arc::clone(&found);

@@ -10,8 +10,9 @@ use neurolake::datafusion::arrow::datatypes::SchemaRef;
 use neurolake::datafusion::dataframe::DataFrame;
 use neurolake::model::{Catalog, Source};
 use neurolake::{Lake, Result};
+use neurolake_delta::types;
 use neurolake_demo as _;
-use neurolake_query::{Arguments, FunctionTable, types};
+use neurolake_query::{Arguments, FunctionTable};
 
 struct Empty(SchemaRef);
 

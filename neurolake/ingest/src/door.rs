@@ -124,11 +124,13 @@ pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 /// that arrive, and `decoding` times (`body_bytes` + `memory_bytes`) for bodies that are read.
 #[derive(Clone)]
 pub struct Settings {
-    /// Bytes of a body at most, uncompressed.
+    /// Bytes of a body at most, uncompressed. Too small costs a request per few rows, too large
+    /// lets one client hold up the others.
     pub body_bytes: usize,
-    /// Bytes that the rows of a body may take in memory, about: small bodies can be many rows.
+    /// Bytes that the rows of a body may take in memory, about: a short body can be many rows.
     pub memory_bytes: usize,
-    /// Bytes of all bodies that are arriving at the same time.
+    /// Bytes of all bodies that are there at the same time. Too small turns clients away that
+    /// send large bodies slowly.
     pub buffered_bytes: usize,
     /// Bodies that are read at the same time. More than there are cores makes all of them slow.
     pub decoding: usize,
@@ -154,7 +156,7 @@ impl Settings {
             decoding: std::thread::available_parallelism().map_or(2, usize::from),
             wait: Duration::from_secs(2),
             silence: Duration::from_secs(15),
-            upload: Duration::from_secs(300),
+            upload: Duration::from_mins(5),
             clock,
             metrics: Arc::new(Metrics::new()),
         }

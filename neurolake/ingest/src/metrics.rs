@@ -253,6 +253,6 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
-        assert!(!text.contains("dead"), "{text}");
+        assert!(!text.contains("outcome=\"dead\""), "{text}");
     }
 }

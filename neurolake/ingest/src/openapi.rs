@@ -234,7 +234,7 @@ fn error_responses() -> Json {
         }
         (name.to_owned(), response)
     });
-    Map::from_iter(responses).into()
+    Json::Object(responses.into_iter().collect())
 }
 
 fn shared_schemas() -> Map<String, Json> {
@@ -315,9 +315,10 @@ fn row(table: &Table) -> Json {
 }
 
 fn object(columns: &[Column]) -> Json {
-    let properties = columns
+    let properties: Map<String, Json> = columns
         .iter()
-        .map(|column| (column.name.clone(), property(column)));
+        .map(|column| (column.name.clone(), property(column)))
+        .collect();
     let required: Vec<&str> = columns
         .iter()
         .filter(|column| !column.nullable)
@@ -327,7 +328,7 @@ fn object(columns: &[Column]) -> Json {
         "type": "object",
         "additionalProperties": false,
         "required": required,
-        "properties": Map::from_iter(properties),
+        "properties": properties,
     })
 }
 
@@ -447,7 +448,7 @@ fn example(table: &Table) -> Json {
         };
         (column.name.clone(), value)
     });
-    Map::from_iter(columns).into()
+    Json::Object(columns.collect())
 }
 
 /// A declared example as JSON. `None`: made up, because it has no form of its own here.
@@ -489,7 +490,7 @@ fn made_up(declared: &Type) -> Json {
             let fields = fields
                 .iter()
                 .map(|field| (field.name.clone(), made_up(&field.data_type)));
-            Map::from_iter(fields).into()
+            Json::Object(fields.collect())
         }
         _ => Json::Null,
     }

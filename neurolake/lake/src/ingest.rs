@@ -429,11 +429,18 @@ impl Accepted {
         self.committed = piece.committed;
         self.version = piece.version;
         self.rejected += piece.rejected;
-        self.errors
-            .extend(piece.errors.into_iter().map(|mut error| {
-                error.place(first_row);
-                error
-            }));
+        let first = self.errors.len();
+        self.errors.extend(piece.errors);
+        for error in &mut self.errors[first..] {
+            error.place(first_row);
+        }
+    }
+}
+
+impl RowError {
+    /// Counts rows as the caller does, not as one piece.
+    fn place(&mut self, first_row: usize) {
+        self.row = self.row.map(|row| row + first_row as u64);
     }
 }
 

@@ -8,13 +8,15 @@ use deltalake::kernel::Transaction;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::protocol::checkpoints;
 use futures::future::join_all;
-use neurolake_delta::{At, Error, INGESTED, Location, Pace, Snapshots};
+use neurolake_delta::{At, Error, Location, Pace, Snapshots};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
 
 use crate::counting::{Counting, Request};
 use crate::snapshots::{append, batch, eager, memory, until};
+
+const OURS: &str = "neurolake/ingest/a";
 
 async fn commit(location: &Location, application: &str, offset: i64) -> DeltaTable {
     let mut table = DeltaTable::new(location.log_store());
@@ -72,19 +74,22 @@ fn reads_of(requests: &[Request], version: u64) -> usize {
 async fn a_snapshot_knows_its_own_transaction() {
     let (location, _) = memory("s3://lake/t");
     append(&location, 0..10).await;
-    commit(&location, INGESTED, 7).await;
+    commit(&location, OURS, 7).await;
     commit(&location, "somebody/else", 99).await;
     append(&location, 10..20).await;
-    commit(&location, INGESTED, 12).await;
+    commit(&location, OURS, 12).await;
     let snapshots = Snapshots::new(patient());
     let newest = snapshots.latest(&location).await.unwrap();
-    assert_eq!(newest.ingested(INGESTED).await.unwrap(), 12);
+    assert_eq!(newest.ingested(OURS).await.unwrap(), 12);
+    assert_eq!(newest.ingested("somebody/else").await.unwrap(), 99);
+    assert_eq!(newest.ingested("neurolake/ingest").await.unwrap(), 0);
+    commit(&location, "somebody/else", 100).await;
+    let newest = snapshots.refreshed(&location, None).await.unwrap();
+    assert_eq!(newest.ingested("somebody/else").await.unwrap(), 100);
+    assert_eq!(newest.ingested(OURS).await.unwrap(), 12);
     for (version, expected) in [(0, 0), (1, 7), (2, 7), (3, 7), (4, 12)] {
         let snapshot = snapshots.at(&location, &At::Version(version)).await;
-        assert_eq!(
-            snapshot.unwrap().ingested(INGESTED).await.unwrap(),
-            expected
-        );
+        assert_eq!(snapshot.unwrap().ingested(OURS).await.unwrap(), expected);
     }
 }
 
@@ -92,16 +97,16 @@ async fn a_snapshot_knows_its_own_transaction() {
 async fn a_new_commit_costs_one_small_read_more() {
     let (location, _) = memory("s3://lake/t");
     for offset in 1..40 {
-        commit(&location, INGESTED, offset).await;
+        commit(&location, OURS, offset).await;
     }
     let (location, counting) = counted(location);
     let without = Snapshots::new(patient());
     let with = Snapshots::new(patient());
     without.latest(&location).await.unwrap();
     let snapshot = with.latest(&location).await.unwrap();
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 39);
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 39);
     for offset in 40..45 {
-        commit(&location, INGESTED, offset).await;
+        commit(&location, OURS, offset).await;
         let version = offset.cast_unsigned() - 1;
         counting.take();
         without.refreshed(&location, None).await.unwrap();
@@ -117,13 +122,13 @@ async fn a_new_commit_costs_one_small_read_more() {
         );
         // It is known before anybody asks.
         assert_eq!(
-            snapshot.ingested(INGESTED).await.unwrap(),
+            snapshot.ingested(OURS).await.unwrap(),
             offset.cast_unsigned()
         );
         assert_eq!(counting.take(), []);
     }
     // Several commits at once, of which the newest has no transaction.
-    commit(&location, INGESTED, 50).await;
+    commit(&location, OURS, 50).await;
     append(&location, 0..1).await;
     append(&location, 0..1).await;
     counting.take();
@@ -131,7 +136,7 @@ async fn a_new_commit_costs_one_small_read_more() {
     let plain = counting.take();
     let snapshot = with.refreshed(&location, None).await.unwrap();
     let requests = counting.take();
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 50);
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 50);
     assert_eq!(requests.len(), plain.len() + 3, "{requests:?}");
 }
 
@@ -146,14 +151,14 @@ async fn a_table_that_nobody_ingests_into_costs_nothing_more() {
     counting.take();
     let snapshot = snapshots.refreshed(&location, None).await.unwrap();
     let plain = counting.take();
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 0);
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 0);
     let asked = counting.take();
     assert!(!asked.is_empty());
     // Once asked, it is carried along like any other.
     append(&location, 20..30).await;
     counting.take();
     let snapshot = snapshots.refreshed(&location, None).await.unwrap();
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 0);
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 0);
     assert_eq!(counting.take().len(), plain.len() + 1);
 }
 
@@ -163,8 +168,8 @@ async fn a_commit_that_is_gone_is_looked_for_in_the_checkpoint() {
     append(&location, 0..10).await;
     let snapshots = Snapshots::new(patient());
     let first = snapshots.latest(&location).await.unwrap();
-    assert_eq!(first.ingested(INGESTED).await.unwrap(), 0);
-    commit(&location, INGESTED, 5).await;
+    assert_eq!(first.ingested(OURS).await.unwrap(), 0);
+    commit(&location, OURS, 5).await;
     let table = append(&location, 10..20).await;
     checkpoints::create_checkpoint(&table, None).await.unwrap();
     for version in 0..2 {
@@ -172,22 +177,22 @@ async fn a_commit_that_is_gone_is_looked_for_in_the_checkpoint() {
     }
     let snapshot = snapshots.refreshed(&location, None).await.unwrap();
     assert_eq!(snapshot.version(), 2);
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 5);
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_made_anew_begins_anew() {
     let (location, store) = memory("s3://lake/t");
-    commit(&location, INGESTED, 5).await;
+    commit(&location, OURS, 5).await;
     let snapshots = Snapshots::new(patient());
     let first = snapshots.latest(&location).await.unwrap();
-    assert_eq!(first.ingested(INGESTED).await.unwrap(), 5);
+    assert_eq!(first.ingested(OURS).await.unwrap(), 5);
     store.delete(&commit_path(0)).await.unwrap();
     append(&location, 0..10).await;
     append(&location, 0..10).await;
     let second = snapshots.refreshed(&location, None).await.unwrap();
     assert_eq!(second.version(), 1);
-    assert_eq!(second.ingested(INGESTED).await.unwrap(), 0);
+    assert_eq!(second.ingested(OURS).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,16 +252,16 @@ async fn many_who_refresh_at_once_share_two_looks() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watched_table_knows_its_offset_before_a_query_asks() {
     let (location, _) = memory("s3://lake/t");
-    commit(&location, INGESTED, 1).await;
+    commit(&location, OURS, 1).await;
     let (location, counting) = counted(location);
     let snapshots = Snapshots::new(eager());
     let snapshot = snapshots.latest(&location).await.unwrap();
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 1);
-    commit(&location, INGESTED, 2).await;
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 1);
+    commit(&location, OURS, 2).await;
     until("version 1", || snapshots.status()[0].version == Some(1)).await;
     let snapshot = snapshots.latest(&location).await.unwrap();
     let reads = |requests: Vec<Request>| reads_of(&requests, 1);
     counting.take();
-    assert_eq!(snapshot.ingested(INGESTED).await.unwrap(), 2);
+    assert_eq!(snapshot.ingested(OURS).await.unwrap(), 2);
     assert_eq!(reads(counting.take()), 0);
 }

@@ -13,11 +13,15 @@ mod faulty;
 mod hooked;
 mod ingested;
 mod lease;
+mod lock;
 mod log;
 mod maintenance;
+#[path = "../helper/ministack.rs"]
+mod ministack;
 #[path = "../helper/simulated.rs"]
 mod simulated;
 mod snapshots;
 #[path = "../helper/tables.rs"]
 mod tables;
+mod traps;
 mod vacuum;

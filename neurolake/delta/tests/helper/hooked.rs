@@ -55,6 +55,7 @@ pub(crate) type Hook = Arc<dyn Fn(Call) -> BoxFuture<'static, Result<()>> + Send
 pub(crate) struct Hooked {
     inner: Arc<dyn ObjectStore>,
     hook: Hook,
+    is_careless: bool,
 }
 
 impl Hooked {
@@ -65,6 +66,21 @@ impl Hooked {
         Arc::new(Self {
             inner,
             hook: Arc::new(hook),
+            is_careless: false,
+        })
+    }
+
+    /// Puts always, whatever there is: a store that ignores `If-None-Match`.
+    #[allow(
+        dead_code,
+        clippy::allow_attributes,
+        reason = "not every test binary needs it"
+    )]
+    pub(crate) fn careless(inner: Arc<dyn ObjectStore>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            hook: Arc::new(|_| Box::pin(async { Ok(()) })),
+            is_careless: true,
         })
     }
 
@@ -112,12 +128,15 @@ impl ObjectStore for Hooked {
         &self,
         location: &Path,
         payload: PutPayload,
-        options: PutOptions,
+        mut options: PutOptions,
     ) -> Result<PutResult> {
         let kind = match options.mode {
             PutMode::Create => Kind::Create,
             _ => Kind::Put,
         };
+        if self.is_careless {
+            options.mode = PutMode::Overwrite;
+        }
         let request = self.inner.put_opts(location, payload, options);
         self.around(kind, location, request).await
     }

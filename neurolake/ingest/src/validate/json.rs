@@ -243,7 +243,7 @@ fn no_rows(text: &str, is_empty: bool) -> Unreadable {
 
 /// Says which byte of a body isn't text.
 fn not_text(body: &[u8], at: usize) -> String {
-    let line = body[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    let line = body[..at].split(|byte| *byte == b'\n').count();
     format!("the body is not UTF-8: byte {at}, in line {line}")
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::str::FromStr;
 
-use arrow::datatypes::ArrowNativeTypeOp;
+use arrow::datatypes::{ArrowNativeTypeOp, Date32Type};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -199,7 +199,7 @@ pub(super) fn date(raw: &str) -> Result<i32, Misfit> {
     }
     let number = |from, to| text[from..to].parse::<u32>().unwrap_or(0);
     NaiveDate::from_ymd_opt(number(0, 4) as i32, number(5, 7), number(8, 10))
-        .map(|day| arrow::datatypes::Date32Type::from_naive_date(day))
+        .map(Date32Type::from_naive_date)
         .filter(|day| DAYS.contains(day))
         .ok_or(Cow::Borrowed(", a day that doesn't exist"))
 }

@@ -71,6 +71,9 @@ pub(crate) struct Up {
     /// of a network must therefore be given here, it is refused in a file of settings.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<String>,
+    /// Let the program's simulator send events, so that there is something new to see.
+    #[arg(long)]
+    pub(crate) simulate: bool,
 }
 
 /// How rows are written.

@@ -95,6 +95,8 @@ fn facts(table: &Table) -> Vec<Vec<String>> {
     fact("unique by", table.unique_by.join(", "));
     fact("owner", table.owner.clone().unwrap_or_default());
     fact("freshness", table.freshness.clone().unwrap_or_default());
+    let takes_events = if table.ingest { "yes" } else { "" };
+    fact("takes events", takes_events.to_owned());
     fact("tags", table.tags.join(", "));
     let inputs: Vec<String> = table.inputs.iter().map(ToString::to_string).collect();
     fact("made from", inputs.join(", "));

@@ -279,7 +279,7 @@ impl Tail for OfStream {
         application.map_err(|error| TailError::Unavailable(error.to_string()))
     }
 
-    async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+    async fn rows(&self, _application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
         match self.ingest.unwritten(&self.stream, after).await {
             Ok(unwritten) => Ok(unwritten.rows),
             Err(Refused::Queue(QueueError::Trimmed { trimmed, .. })) => {
@@ -307,7 +307,7 @@ pub(super) fn elsewhere(context: &Context<'_>) -> Result<Option<Arc<dyn Tails>>,
 }
 
 /// Who serves the folder of data, if somebody does.
-fn serving(data: &Path) -> Option<String> {
+pub(super) fn serving(data: &Path) -> Option<String> {
     let lock = File::open(data.join(up::LOCK)).ok()?;
     // Shared, and given back at once.
     if lock.try_lock_shared().is_ok() {

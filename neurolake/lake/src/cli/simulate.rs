@@ -4,25 +4,20 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
-
 use super::arguments::{ReportFormat, Simulate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::query::count;
 use super::talk::print;
-use super::{Context, Outcome, up};
+use super::{Context, Outcome, ingest, up};
 use crate::Timestamp;
-use crate::simulation::{Progress, SimulationError, SimulationSettings, Totals};
+use crate::simulation::{Progress, SimulationError, SimulationSettings, Simulator, Totals};
 
 /// After Ctrl-C, for what is made and not yet taken.
 const GRACE: Duration = Duration::from_secs(10);
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome {
-    let Some(simulator) = &context.program.simulator else {
-        return Err(Failure::usage("this program has no simulator")
-            .hint("give it one: `neurolake::program().simulator(run)`"));
-    };
+    let simulator = simulator(context)?;
     let settings = settings(context, arguments);
     let talk = context.talk;
     talk.say(&format!("sending events to {}", settings.url));
@@ -52,12 +47,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome 
             "the server doesn't take the last events; whether it has them is unknown",
         ));
     };
-    let totals = outcome.map_err(|error| match error {
-        SimulationError::Settings(message) => Failure::usage(message),
-        SimulationError::Ingest(error) => {
-            Failure::unanswered("the server doesn't take the events").caused_by(error)
-        }
-    })?;
+    let totals = outcome.map_err(failed)?;
     report(&totals, arguments.format)?;
     // A simulation without an end is meant to be ended this way.
     let is_done = !was_interrupted || arguments.duration.is_none();
@@ -68,8 +58,43 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome 
     })
 }
 
+/// Sends events to a server of this process until it is dropped.
+pub(super) async fn accompany(context: &Context<'_>, url: String) -> Result<(), Failure> {
+    let simulator = simulator(context)?;
+    let settings = SimulationSettings {
+        url,
+        seed: 1,
+        speed: 1.0,
+        channels: 256,
+        rate_hz: 1_000.0 / 15.0,
+        participants: 1,
+        duration: None,
+        start: now(),
+    };
+    let never = Box::pin(std::future::pending());
+    let outcome = simulator.run(settings, never, Arc::new(|_| ())).await;
+    outcome.map(drop).map_err(failed)
+}
+
+fn simulator<'a>(context: &'a Context<'_>) -> Result<&'a Simulator, Failure> {
+    context.program.simulator.as_ref().ok_or_else(|| {
+        Failure::usage("this program has no simulator")
+            .hint("give it one: `neurolake::program().simulator(run)`")
+    })
+}
+
+fn failed(error: SimulationError) -> Failure {
+    match error {
+        SimulationError::Settings(message) => Failure::usage(message),
+        SimulationError::Ingest(error) => {
+            Failure::unanswered("the server doesn't take the events").caused_by(error)
+        }
+    }
+}
+
 fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {
-    let url = arguments.url.clone().or_else(|| running(context));
+    let serving = || ingest::serving(&context.config.data);
+    let url = arguments.url.clone().or_else(serving);
     SimulationSettings {
         url: url.unwrap_or_else(|| format!("http://{}", up::LISTEN)),
         seed: arguments.seed,
@@ -80,17 +105,6 @@ fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {
         duration: arguments.duration,
         start: arguments.start.unwrap_or_else(now),
     }
-}
-
-/// Address of the server of the folder of data.
-fn running(context: &Context<'_>) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Running {
-        http: String,
-    }
-    let text = std::fs::read_to_string(context.config.data.join(up::ENDPOINTS)).ok()?;
-    let running: Running = serde_json::from_str(&text).ok()?;
-    Some(running.http)
 }
 
 fn now() -> Timestamp {

@@ -22,7 +22,7 @@ use super::ingest::{self, Receiving};
 use super::output::write_atomically;
 use super::query::count;
 use super::talk::print;
-use super::{Context, Outcome, open};
+use super::{Context, Outcome, open, simulate};
 use crate::made_up::Options;
 
 /// Where it listens when nothing else is said.
@@ -58,7 +58,19 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
         () = &mut end => return Ok(Exit::Done),
     };
     let _endpoints = ready.announce(context)?;
-    let served = ready.doors.clone().serve(listener, end).await;
+    let serve = ready.doors.clone().serve(listener, end);
+    let served = if arguments.simulate {
+        let simulate = simulate::accompany(context, ready.running.http.clone());
+        tokio::select! {
+            served = serve => served,
+            ended = simulate => {
+                ended?;
+                Ok(())
+            }
+        }
+    } else {
+        serve.await
+    };
     if let Some(receiving) = ready.receiving {
         receiving.finish().await;
     }

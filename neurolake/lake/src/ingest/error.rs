@@ -20,15 +20,6 @@ pub struct RowError {
     pub message: String,
 }
 
-impl RowError {
-    /// Counts from where the caller's rows begin.
-    pub(super) fn place(&mut self, first_row: usize) {
-        if let Some(row) = &mut self.row {
-            *row += first_row as u64;
-        }
-    }
-}
-
 impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.row, self.path.as_str()) {

@@ -1,6 +1,6 @@
 //! `up`: a real process, asked over a real socket.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
 
@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use crate::runs::Folder;
 
-struct Up {
-    child: Child,
-    address: String,
+pub(crate) struct Up {
+    pub child: Child,
+    pub address: String,
 }
 
 impl Drop for Up {
@@ -21,7 +21,7 @@ impl Drop for Up {
 }
 
 /// Starts it and waits for its first line, which is its address.
-fn up(folder: &Folder) -> Up {
+pub(crate) fn up(folder: &Folder) -> Up {
     let mut child = folder
         .command(&["up", "--http", "127.0.0.1:0"])
         .spawn()
@@ -40,12 +40,12 @@ fn up(folder: &Folder) -> Up {
     up
 }
 
-fn ask(address: &str, request: &str) -> String {
-    let mut socket = TcpStream::connect(address).unwrap();
-    socket.write_all(request.as_bytes()).unwrap();
+pub(crate) fn ask(address: &str, request: &str) -> io::Result<String> {
+    let mut socket = TcpStream::connect(address)?;
+    socket.write_all(request.as_bytes())?;
     let mut answer = String::new();
-    socket.read_to_string(&mut answer).unwrap();
-    answer
+    socket.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn get(address: &str, path: &str) -> String {
@@ -53,9 +53,10 @@ fn get(address: &str, path: &str) -> String {
         address,
         &format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"),
     )
+    .unwrap()
 }
 
-fn terminate(child: &mut Child) -> Option<i32> {
+pub(crate) fn terminate(child: &mut Child) -> Option<i32> {
     let id = child.id().to_string();
     assert!(
         Command::new("kill")
@@ -99,7 +100,8 @@ fn it_serves_everything_and_leaves_nothing_behind() {
             up.address,
             sql.len()
         ),
-    );
+    )
+    .unwrap();
     assert!(answer.contains("n\n3\n"), "{answer}");
     assert_eq!(terminate(&mut up.child), Some(0));
     assert!(!folder.path(".neurolake/endpoints.json").exists());

@@ -105,13 +105,11 @@ impl Delta {
                 rows: None,
             });
         };
-        let application = match tail.application().await {
-            Ok(application) => application,
-            Err(error) => return Err(self.unavailable(snapshot.as_deref(), &error.to_string())),
-        };
         for _ in 0..CHASES {
+            let unavailable = |error| self.unavailable(snapshot.as_deref(), &error);
+            let application = tail.application().await.map_err(unavailable)?;
             let after = self.ingested(snapshot.as_deref(), &application).await?;
-            match tail.rows(after).await {
+            match tail.rows(&application, after).await {
                 Ok(rows) => {
                     return Ok(Seen {
                         snapshot,
@@ -119,11 +117,13 @@ impl Delta {
                     });
                 }
                 Err(TailError::Gone { trimmed }) => {
-                    snapshot = self.newer(scope, snapshot, &application, trimmed).await?;
+                    // Another queue may say so, which the snapshot knows nothing about yet.
+                    if tail.application().await.map_err(unavailable)? == application {
+                        snapshot = self.newer(scope, snapshot, &application, trimmed).await?;
+                    }
                 }
-                Err(TailError::Unavailable(why)) => {
-                    return Err(self.unavailable(snapshot.as_deref(), &why));
-                }
+                Err(TailError::Anew) => {}
+                Err(error @ TailError::Unavailable(_)) => return Err(unavailable(error)),
             }
         }
         Err(Error::new(
@@ -198,7 +198,7 @@ impl Delta {
         .with_hint("was the table restored, or made anew beside its queue?"))
     }
 
-    fn unavailable(&self, snapshot: Option<&Snapshot>, why: &str) -> Error {
+    fn unavailable(&self, snapshot: Option<&Snapshot>, why: &TailError) -> Error {
         let name = self.declared.name();
         let error = Error::new(
             Kind::Broken,

@@ -1,8 +1,9 @@
 //! Tails of another process, over HTTP.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,10 +19,10 @@ use crate::error::{Error, Kind, Result, chain};
 
 /// The offsets of the first and the last record in an answer, such as `12-40`.
 const OFFSETS: &str = "neurolake-offsets";
+/// The application of the table's transactions for the queue that answers.
+const APPLICATION: &str = "neurolake-application";
 /// With 410: the last offset that is no longer kept.
 const TRIMMED: &str = "neurolake-trimmed";
-/// The application of the table's transactions for the queue.
-const APPLICATION: &str = "neurolake-application";
 /// How a stream of Arrow ends. Its reader takes the end of the bytes for it as well.
 const END_OF_STREAM: [u8; 8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0];
 
@@ -49,6 +50,7 @@ impl Default for Timeouts {
 pub struct RemoteTails {
     client: reqwest::Client,
     url: Url,
+    tails: Arc<Mutex<HashMap<(String, String), Arc<RemoteTail>>>>,
 }
 
 impl RemoteTails {
@@ -57,10 +59,13 @@ impl RemoteTails {
     /// # Errors
     /// It is not an address of HTTP.
     pub fn new(url: Url, timeouts: Timeouts) -> Result<Self> {
-        if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
+        if !matches!(url.scheme(), "http" | "https") {
             return Err(Error::new(
                 Kind::Broken,
-                format!("rows on their way can't be read from a `{}:` address", url.scheme()),
+                format!(
+                    "rows on their way can't be read from a `{}:` address",
+                    url.scheme()
+                ),
             )
             .with_hint("write the address of the server that takes events, such as `http://127.0.0.1:7777`"));
         }
@@ -73,27 +78,42 @@ impl RemoteTails {
             .user_agent("neurolake")
             .build()
             .map_err(|error| Error::new(Kind::Broken, "HTTP can't be used").with_source(error))?;
-        Ok(Self { client, url })
+        Ok(Self {
+            client,
+            url,
+            tails: Arc::default(),
+        })
     }
 }
 
 impl Tails for RemoteTails {
     fn tail(&self, database: &str, table: &str) -> Option<Arc<dyn Tail>> {
+        let key = (database.to_owned(), table.to_owned());
+        // Nothing can panic while the map is held.
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tail) = tails.get(&key) {
+            return Some(Arc::clone(tail) as _);
+        }
         let mut url = self.url.clone();
         url.path_segments_mut()
             .ok()?
             .pop_if_empty()
             .extend(["v1", "tail", database, table]);
-        Some(Arc::new(RemoteTail {
+        let tail = Arc::new(RemoteTail {
             client: self.client.clone(),
             url,
-        }))
+            application: Mutex::default(),
+        });
+        tails.insert(key, Arc::clone(&tail));
+        Some(tail)
     }
 }
 
 struct RemoteTail {
     client: reqwest::Client,
     url: Url,
+    /// What was last heard of. Each answer says it anew.
+    application: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for RemoteTail {
@@ -106,26 +126,23 @@ impl fmt::Debug for RemoteTail {
 #[async_trait]
 impl Tail for RemoteTail {
     async fn application(&self) -> Result<String, TailError> {
-        let response = self.client.get(self.url.clone()).send().await;
-        let response = response.map_err(|error| self.unavailable(&error.without_url()))?;
-        if response.status() != StatusCode::OK {
+        if let Some(known) = self.known().clone() {
+            return Ok(known);
+        }
+        let response = self.ask(None).await?;
+        if !response.status().is_success() {
             return Err(self.refused(response).await);
         }
-        let header = response.headers().get(APPLICATION);
-        let application = header.and_then(|value| value.to_str().ok());
-        application.map(str::to_owned).ok_or_else(|| {
-            let server = self.server();
-            TailError::Unavailable(format!("{server} doesn't say which queue it has"))
-        })
+        self.heard(response.headers())
     }
 
-    async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
-        let request = self.client.get(self.url.clone());
-        let response = request.query(&[("after", after)]).send().await;
-        let response = response.map_err(|error| self.unavailable(&error.without_url()))?;
+    async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        let response = self.ask(Some(after)).await?;
         match response.status() {
             StatusCode::OK | StatusCode::NO_CONTENT => {}
             StatusCode::GONE => {
+                // Of another queue, maybe.
+                *self.known() = None;
                 return Err(TailError::Gone {
                     trimmed: number(response.headers(), TRIMMED)
                         .unwrap_or(0)
@@ -133,6 +150,9 @@ impl Tail for RemoteTail {
                 });
             }
             _ => return Err(self.refused(response).await),
+        }
+        if self.heard(response.headers())? != application {
+            return Err(TailError::Anew);
         }
         // Nothing between what was asked for and what is there.
         if let Some(first) = number(response.headers(), OFFSETS)
@@ -143,6 +163,38 @@ impl Tail for RemoteTail {
         let body = response.bytes().await;
         let body = body.map_err(|error| self.unavailable(&error.without_url()))?;
         batches(&body).map_err(|error| self.unavailable(&error))
+    }
+}
+
+impl RemoteTail {
+    async fn ask(&self, after: Option<u64>) -> Result<Response, TailError> {
+        let request = self.client.get(self.url.clone());
+        let request = match after {
+            Some(after) => request.query(&[("after", after)]),
+            None => request,
+        };
+        let response = request.send().await;
+        response.map_err(|error| self.unavailable(&error.without_url()))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<String>> {
+        // Nothing can panic while it is held.
+        self.application
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The application that an answer belongs to.
+    fn heard(&self, headers: &HeaderMap) -> Result<String, TailError> {
+        let value = headers.get(APPLICATION);
+        let Some(application) = value.and_then(|value| value.to_str().ok()) else {
+            return Err(TailError::Unavailable(format!(
+                "{} doesn't say which queue it has",
+                self.server()
+            )));
+        };
+        *self.known() = Some(application.to_owned());
+        Ok(application.to_owned())
     }
 }
 

@@ -392,7 +392,8 @@ async fn only_the_bytes_that_matter_are_read() {
     let sorted = "select value from db.t where time between 3000100 and 3000200";
     let (rows, bytes, files) = world.read(&fresh, sorted).await;
     assert_eq!((rows, files), (101, 1));
-    assert!(bytes <= hint + day / 5, "{bytes} of {day}");
+    // Two parts of the scan may come for the footer at the same time.
+    assert!(bytes <= 2 * hint + day / 5, "{bytes} of {day}");
     let (_, again, _) = world.read(&fresh, sorted).await;
     assert!(again <= day / 8, "{again} of {day}");
 

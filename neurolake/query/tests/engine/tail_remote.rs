@@ -29,15 +29,18 @@ enum Answer {
 #[derive(Default)]
 struct Seen {
     answer: Option<Answer>,
-    asked: Vec<(String, u64)>,
+    asked: Vec<(String, Option<u64>)>,
+    application: Option<&'static str>,
     clients: Vec<SocketAddr>,
 }
+
+const OURS: &str = "neurolake/ingest/a";
 
 type Shared = Arc<Mutex<Seen>>;
 
 #[derive(Deserialize)]
 struct Asked {
-    after: u64,
+    after: Option<u64>,
 }
 
 async fn answer(
@@ -46,13 +49,24 @@ async fn answer(
     Path((database, table)): Path<(String, String)>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    let answer = {
+    let (answer, application) = {
         let mut seen = shared.lock().unwrap();
         seen.asked
             .push((format!("{database}.{table}"), asked.after));
         seen.clients.push(client);
-        seen.answer.clone().unwrap()
+        (seen.answer.clone().unwrap(), seen.application)
     };
+    let mut response = respond(answer).await;
+    if let Some(application) = application {
+        let value = axum::http::HeaderValue::from_static(application);
+        response
+            .headers_mut()
+            .insert("Neurolake-Application", value);
+    }
+    response
+}
+
+async fn respond(answer: Answer) -> Response {
     match answer {
         Answer::Rows(body, None) => body.into_response(),
         Answer::Rows(body, Some(offsets)) => {
@@ -80,6 +94,7 @@ async fn server() -> (Shared, Url) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shared = Shared::default();
+    shared.lock().unwrap().application = Some(OURS);
     let router = Router::new()
         .route("/v1/tail/{database}/{table}", get(answer))
         .with_state(Arc::clone(&shared))
@@ -126,23 +141,68 @@ async fn rows_come_over_one_connection() {
         [stream(&numbers), stream(&names)].concat(),
         Some("8-9"),
     ));
-    assert_eq!(tail.rows(7).await.unwrap(), [numbers.clone(), names]);
+    assert_eq!(tail.rows(OURS, 7).await.unwrap(), [numbers.clone(), names]);
     say(Answer::Rows(stream(&numbers), None));
-    assert_eq!(tail.rows(9).await.unwrap(), [numbers.clone()]);
+    assert_eq!(tail.rows(OURS, 9).await.unwrap(), [numbers.clone()]);
     say(Answer::Rows(Vec::new(), None));
-    assert_eq!(tail.rows(10).await.unwrap(), []);
+    assert_eq!(tail.rows(OURS, 10).await.unwrap(), []);
     say(Answer::Gone(Some(20)));
-    assert_eq!(tail.rows(6).await, Err(TailError::Gone { trimmed: 20 }));
+    assert_eq!(
+        tail.rows(OURS, 6).await,
+        Err(TailError::Gone { trimmed: 20 })
+    );
     say(Answer::Gone(None));
-    assert_eq!(tail.rows(6).await, Err(TailError::Gone { trimmed: 7 }));
+    assert_eq!(
+        tail.rows(OURS, 6).await,
+        Err(TailError::Gone { trimmed: 7 })
+    );
     // Records between what was asked for and what is there.
     say(Answer::Rows(stream(&numbers), Some("8-9")));
-    assert_eq!(tail.rows(6).await, Err(TailError::Gone { trimmed: 7 }));
+    assert_eq!(
+        tail.rows(OURS, 6).await,
+        Err(TailError::Gone { trimmed: 7 })
+    );
     let seen = shared.lock().unwrap();
-    let asked: Vec<u64> = seen.asked.iter().map(|(_, after)| *after).collect();
+    let asked: Vec<u64> = seen.asked.iter().filter_map(|(_, after)| *after).collect();
     assert_eq!(asked, [7, 9, 10, 6, 6, 6]);
     assert!(seen.asked.iter().all(|(table, _)| table == "neural.spikes"));
     assert!(seen.clients.iter().all(|client| *client == seen.clients[0]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_is_asked_for_once_and_another_one_is_noticed() {
+    const OTHER: &str = "neurolake/ingest/b";
+    let (shared, url) = server().await;
+    let tails = RemoteTails::new(url, Timeouts::default()).unwrap();
+    let tail = || tails.tail("neural", "spikes").unwrap();
+    let say = |answer| shared.lock().unwrap().answer = Some(answer);
+    let asked = || std::mem::take(&mut shared.lock().unwrap().asked).len();
+    say(Answer::Rows(Vec::new(), None));
+    for _ in 0..3 {
+        assert_eq!(tail().application().await.unwrap(), OURS);
+    }
+    assert_eq!(asked(), 1);
+    shared.lock().unwrap().application = Some(OTHER);
+    assert_eq!(tail().rows(OURS, 5).await, Err(TailError::Anew));
+    assert_eq!(tail().application().await.unwrap(), OTHER);
+    assert_eq!(tail().rows(OTHER, 0).await.unwrap(), []);
+    // Whoever began before doesn't take the other queue's rows for those behind its offset.
+    assert_eq!(tail().rows(OURS, 0).await, Err(TailError::Anew));
+    assert_eq!(asked(), 3);
+    // What is trimmed may be trimmed from yet another one.
+    say(Answer::Gone(Some(9)));
+    shared.lock().unwrap().application = None;
+    assert_eq!(
+        tail().rows(OTHER, 5).await,
+        Err(TailError::Gone { trimmed: 9 })
+    );
+    say(Answer::Rows(Vec::new(), None));
+    let text = match tail().application().await {
+        Err(TailError::Unavailable(why)) => why,
+        other => panic!("{other:?}"),
+    };
+    assert!(text.ends_with("doesn't say which queue it has"), "{text}");
+    why(tail().rows(OTHER, 5).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,30 +217,30 @@ async fn whatever_goes_wrong_is_said() {
 
     let message = r#"{"error": {"code": "not_found", "message": "no such table"}}"#;
     say(Answer::Refused(StatusCode::NOT_FOUND, message.into()));
-    let text = why(tail.rows(1).await);
+    let text = why(tail.rows(OURS, 1).await);
     assert_eq!(
         text,
         format!("{server} answered 404 Not Found: no such table")
     );
     say(Answer::Refused(StatusCode::FOUND, "elsewhere".into()));
     assert_eq!(
-        why(tail.rows(1).await),
+        why(tail.rows(OURS, 1).await),
         format!("{server} answered 302 Found")
     );
     say(Answer::Half(body.clone()));
-    assert!(why(tail.rows(1).await).starts_with(&server));
+    assert!(why(tail.rows(OURS, 1).await).starts_with(&server));
     // Cut off so that nothing but its end is missing.
     say(Answer::Rows(body[..body.len() - 8].to_vec(), None));
     assert_eq!(
-        why(tail.rows(1).await),
+        why(tail.rows(OURS, 1).await),
         format!("{server}: Ipc error: the answer breaks off")
     );
     say(Answer::Rows(b"<html>".to_vec(), None));
-    why(tail.rows(1).await);
+    why(tail.rows(OURS, 1).await);
 
     say(Answer::Nothing);
     let started = Instant::now();
-    let text = why(tail.rows(1).await);
+    let text = why(tail.rows(OURS, 1).await);
     assert!(text.contains("timed out"), "{text}");
     assert!(started.elapsed() < Duration::from_secs(10));
     assert!(!text.contains("canary"), "{text}");
@@ -189,7 +249,7 @@ async fn whatever_goes_wrong_is_said() {
     let address = nobody.local_addr().unwrap();
     drop(nobody);
     let tail = self::tail(Url::parse(&format!("http://user:canary@{address}")).unwrap());
-    let text = why(tail.rows(1).await);
+    let text = why(tail.rows(OURS, 1).await);
     assert!(
         text.contains("refused") && !text.contains("canary"),
         "{text}"

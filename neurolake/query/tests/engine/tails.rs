@@ -19,7 +19,7 @@ use deltalake::kernel::Transaction;
 use deltalake::kernel::transaction::CommitProperties;
 use deltalake::operations::write::SchemaMode;
 use futures::StreamExt;
-use neurolake_delta::{INGESTED, Location};
+use neurolake_delta::{Location, ingested_by};
 use neurolake_query::doctor::{Checkup, Outcome};
 use neurolake_query::{Error, Kind, Lake, Tail, TailError, Tails};
 use object_store::ObjectStore;
@@ -35,8 +35,22 @@ use crate::delta_tables::{self as tables, Chance};
 #[derive(Debug, Default)]
 struct Queue(Mutex<Records>);
 
-#[derive(Debug, Default)]
+impl Default for Records {
+    fn default() -> Self {
+        Self {
+            application: ingested_by("first"),
+            kept: BTreeMap::new(),
+            last: 0,
+            trimmed: 0,
+            broken: None,
+            asked: Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Records {
+    application: String,
     kept: BTreeMap<u64, RecordBatch>,
     last: u64,
     trimmed: u64,
@@ -70,6 +84,18 @@ impl Queue {
         std::mem::take(&mut self.0.lock().unwrap().asked)
     }
 
+    fn application(&self) -> String {
+        self.0.lock().unwrap().application.clone()
+    }
+
+    /// Everything that was not committed is lost.
+    fn begin_anew(&self, name: &str) {
+        *self.0.lock().unwrap() = Records {
+            application: ingested_by(name),
+            ..Records::default()
+        };
+    }
+
     fn break_off(&self, why: Option<&str>) {
         self.0.lock().unwrap().broken = why.map(str::to_owned);
     }
@@ -78,11 +104,14 @@ impl Queue {
 #[async_trait]
 impl Tail for Queue {
     async fn application(&self) -> Result<String, TailError> {
-        Ok(INGESTED.to_owned())
+        Ok(self.application())
     }
 
-    async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+    async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
         let mut records = self.0.lock().unwrap();
+        if records.application != application {
+            return Err(TailError::Anew);
+        }
         records.asked.push(after);
         if let Some(why) = &records.broken {
             return Err(TailError::Unavailable(why.clone()));
@@ -196,7 +225,7 @@ impl World {
     /// Commits everything up to this offset, as the writer does.
     async fn commit(&self, after: u64, until: u64) {
         let batches = widened(self.queue.between(after, until));
-        let transaction = Transaction::new(INGESTED, until.cast_signed());
+        let transaction = Transaction::new(self.queue.application(), until.cast_signed());
         let properties = CommitProperties::default().with_application_transaction(transaction);
         let table = self.open().await;
         table
@@ -579,13 +608,13 @@ async fn a_statement_looks_once_however_often_it_names_the_table() {
     #[async_trait]
     impl Tail for Growing {
         async fn application(&self) -> Result<String, TailError> {
-            Ok(INGESTED.to_owned())
+            Ok(self.0.application())
         }
 
-        async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
             let look = self.1.fetch_add(1, Ordering::Relaxed) as i64;
             self.0.append(record(100 + look..101 + look));
-            self.0.rows(after).await
+            self.0.rows(application, after).await
         }
     }
     let growing = Arc::new(Growing(Arc::clone(&world.queue), AtomicUsize::new(0)));
@@ -739,10 +768,10 @@ async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
     #[async_trait]
     impl Tail for Running {
         async fn application(&self) -> Result<String, TailError> {
-            Ok(INGESTED.to_owned())
+            Ok(ingested_by("first"))
         }
 
-        async fn rows(&self, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        async fn rows(&self, _: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
             Err(TailError::Gone { trimmed: after })
         }
     }
@@ -754,6 +783,59 @@ async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
         error.to_string(),
         "db.t is committed to faster than it can be looked at"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_of_a_queue_that_began_anew_are_its_own() {
+    let world = World::new(simple());
+    world.create(&simple_schema(), &[]).await;
+    let lake = world.lake();
+    for id in 0..5 {
+        world.queue.append(record(id..id + 1));
+    }
+    world.commit(0, 5).await;
+    assert_eq!(ask(&lake, "select count(*) from db.t").await, ["5"]);
+    world.queue.begin_anew("second");
+    assert_eq!(ask(&lake, "select count(*) from db.t").await, ["5"]);
+    for id in 5..8 {
+        world.queue.append(record(id..id + 1));
+        let count = [(id + 1).to_string()];
+        assert_eq!(ask(&lake, "select count(*) from db.t").await, count);
+    }
+    world.commit(0, 2).await;
+    world.queue.trim(2);
+    assert_eq!(ask(&lake, "select count(*) from db.t").await, ["8"]);
+    // While somebody looks: the application is asked for, and is another one then.
+    #[derive(Debug)]
+    struct Changing(Arc<Queue>, AtomicUsize);
+    #[async_trait]
+    impl Tail for Changing {
+        async fn application(&self) -> Result<String, TailError> {
+            let application = self.0.application();
+            match self.1.fetch_add(1, Ordering::Relaxed) {
+                0 => {
+                    self.0.begin_anew("third");
+                    self.0.append(record(8..9));
+                }
+                1 => {
+                    self.0.begin_anew("fourth");
+                    self.0.append(record(8..9));
+                    self.0.append(record(9..10));
+                }
+                _ => {}
+            }
+            Ok(application)
+        }
+
+        async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+            self.0.rows(application, after).await
+        }
+    }
+    let changing = Changing(Arc::clone(&world.queue), AtomicUsize::new(0));
+    let tails = Arc::new(One(Arc::new(changing)));
+    let lake = world.builder().tails(tails).build().unwrap();
+    // The third record of the second queue went with it.
+    assert_eq!(ask(&lake, "select count(*) from db.t").await, ["9"]);
 }
 
 fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {

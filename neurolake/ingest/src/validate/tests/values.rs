@@ -20,9 +20,9 @@ fn value(data_type: &Type, json: &str) -> Result<String, String> {
 }
 
 #[track_caller]
-fn check(data_type: Type, cases: &[(&str, Result<&str, &str>)]) {
+fn check(data_type: &Type, cases: &[(&str, Result<&str, &str>)]) {
     for (json, expected) in cases {
-        let found = value(&data_type, json);
+        let found = value(data_type, json);
         let found = match &found {
             Ok(row) => Ok(row.as_str()),
             Err(error) => Err(error.as_str()),
@@ -34,7 +34,7 @@ fn check(data_type: Type, cases: &[(&str, Result<&str, &str>)]) {
 #[test]
 fn booleans() {
     check(
-        Type::Bool,
+        &Type::Bool,
         &[
             ("true", Ok("true")),
             ("false", Ok("false")),
@@ -54,7 +54,7 @@ fn booleans() {
 #[test]
 fn whole_numbers() {
     check(
-        Type::Int8,
+        &Type::Int8,
         &[
             ("-128", Ok("-128")),
             ("127", Ok("127")),
@@ -93,11 +93,11 @@ fn whole_numbers() {
         ],
     );
     check(
-        Type::Int16,
+        &Type::Int16,
         &[("-32768", Ok("-32768")), ("32767", Ok("32767"))],
     );
     check(
-        Type::Int32,
+        &Type::Int32,
         &[
             ("2147483647", Ok("2147483647")),
             (
@@ -109,7 +109,7 @@ fn whole_numbers() {
         ],
     );
     check(
-        Type::Int64,
+        &Type::Int64,
         &[
             // As a float this would be 9007199254740992.
             ("9007199254740993", Ok("9007199254740993")),
@@ -145,9 +145,9 @@ fn whole_numbers() {
             ),
         ],
     );
-    check(Type::UInt8, &[("255", Ok("255")), ("0", Ok("0"))]);
+    check(&Type::UInt8, &[("255", Ok("255")), ("0", Ok("0"))]);
     check(
-        Type::UInt16,
+        &Type::UInt16,
         &[(
             "-1",
             Err(
@@ -155,9 +155,9 @@ fn whole_numbers() {
             ),
         )],
     );
-    check(Type::UInt32, &[("4294967295", Ok("4294967295"))]);
+    check(&Type::UInt32, &[("4294967295", Ok("4294967295"))]);
     check(
-        Type::UInt64,
+        &Type::UInt64,
         &[
             ("18446744073709551615", Ok("18446744073709551615")),
             ("\"18446744073709551615\"", Ok("18446744073709551615")),
@@ -174,7 +174,7 @@ fn whole_numbers() {
 #[test]
 fn floats() {
     check(
-        Type::Float32,
+        &Type::Float32,
         &[
             ("0.1", Ok("0.1")),
             // Rounded once, not by way of a float64 (which gives 7.0385313e-26).
@@ -208,7 +208,7 @@ fn floats() {
         ],
     );
     check(
-        Type::Float64,
+        &Type::Float64,
         &[
             // serde_json reads 2.638344616030823e-256 one bit lower.
             (
@@ -229,7 +229,7 @@ fn floats() {
 fn decimals() {
     let decimal = |precision, scale| Type::Decimal { precision, scale };
     check(
-        decimal(6, 2),
+        &decimal(6, 2),
         &[
             ("1.5", Ok("\"1.50\"")),
             ("\"-1.50\"", Ok("\"-1.50\"")),
@@ -260,7 +260,7 @@ fn decimals() {
         ],
     );
     check(
-        decimal(38, 0),
+        &decimal(38, 0),
         &[
             (
                 "99999999999999999999999999999999999999",
@@ -275,7 +275,7 @@ fn decimals() {
         ],
     );
     check(
-        decimal(38, 38),
+        &decimal(38, 38),
         &[(
             "\"0.00000000000000000000000000000000000001\"",
             Ok("\"0.00000000000000000000000000000000000001\""),
@@ -286,7 +286,7 @@ fn decimals() {
 #[test]
 fn texts_and_bytes() {
     check(
-        Type::String,
+        &Type::String,
         &[
             ("\"\"", Ok("\"\"")),
             (
@@ -302,7 +302,7 @@ fn texts_and_bytes() {
         ],
     );
     check(
-        Type::Binary,
+        &Type::Binary,
         &[
             ("\"AP8=\"", Ok("\"AP8=\"")),
             ("\"AP8\"", Ok("\"AP8=\"")),
@@ -335,7 +335,7 @@ fn days() {
     };
     let unreal = ", a day that doesn't exist";
     check(
-        Type::Date,
+        &Type::Date,
         &[
             ("\"2026-03-01\"", Ok("\"2026-03-01\"")),
             ("\"2024-02-29\"", Ok("\"2024-02-29\"")),
@@ -367,7 +367,7 @@ fn times() {
         )
     };
     check(
-        Type::Timestamp,
+        &Type::Timestamp,
         &[
             ("\"2026-03-01T09:30:00Z\"", Ok("\"2026-03-01T09:30:00Z\"")),
             (
@@ -439,7 +439,7 @@ fn times() {
 #[test]
 fn lists() {
     check(
-        list(Type::Float32, false),
+        &list(Type::Float32, false),
         &[
             ("[]", Ok("[]")),
             ("[1, 0.5]", Ok("[1,0.5]")),
@@ -461,9 +461,9 @@ fn lists() {
             ),
         ],
     );
-    check(list(Type::Float32, true), &[("[null, 1]", Ok("[null,1]"))]);
+    check(&list(Type::Float32, true), &[("[null, 1]", Ok("[null,1]"))]);
     check(
-        list(list(Type::Int8, true), true),
+        &list(list(Type::Int8, true), true),
         &[
             ("[[], null, [null, 1]]", Ok("[[],null,[null,1]]")),
             (
@@ -479,7 +479,7 @@ fn lists() {
 #[test]
 fn maps() {
     check(
-        map(Type::String, Type::Int32, true),
+        &map(Type::String, Type::Int32, true),
         &[
             ("{}", Ok("[]")),
             ("[]", Ok("[]")),
@@ -531,7 +531,7 @@ fn maps() {
         ],
     );
     check(
-        map(Type::Int32, Type::String, false),
+        &map(Type::Int32, Type::String, false),
         &[
             ("{\"7\": \"a\"}", Ok("[{\"key\":7,\"value\":\"a\"}]")),
             (
@@ -557,7 +557,7 @@ fn maps() {
         ],
     );
     check(
-        map(Type::Date, Type::Bool, false),
+        &map(Type::Date, Type::Bool, false),
         &[(
             "{\"2026-03-01\": true}",
             Ok("[{\"key\":\"2026-03-01\",\"value\":true}]"),
@@ -574,7 +574,7 @@ fn structs_and_blobs() {
         ],
     };
     check(
-        target,
+        &target,
         &[
             ("{\"y\": 2, \"x\": 1}", Ok("{\"x\":1,\"y\":2}")),
             ("{\"x\": 1}", Ok("{\"x\":1,\"y\":null}")),
@@ -595,7 +595,7 @@ fn structs_and_blobs() {
         ],
     );
     check(
-        Type::Blob,
+        &Type::Blob,
         &[
             (
                 "{\"uri\": \"s3://a/b\", \"media_type\": \"image/png\", \"bytes\": 5}",

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
-use neurolake_ingest::door::{Accept, Key, Refused, Settings, Status, Tables, router};
+use neurolake_ingest::door::{Accept, Refused, Settings, Status, Tables, router};
 use neurolake_ingest::entry;
 use neurolake_ingest::queue::memory::MemoryQueue;
-use neurolake_ingest::queue::{Appended, Queue, Record, Stream};
+use neurolake_ingest::queue::{Appended, Key, Queue, Record, Stream};
 use neurolake_ingest::validate::render;
 use neurolake_model::Catalog;
 use reqwest::{Client, RequestBuilder};
@@ -265,9 +265,7 @@ impl Server {
     }
 
     pub(super) async fn until_arrived(&self, count: usize) {
-        while self.ingest.arrived.load(Ordering::SeqCst) < count {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until(async || self.ingest.arrived.load(Ordering::SeqCst) >= count).await;
     }
 
     pub(super) async fn metrics(&self) -> String {
@@ -300,4 +298,15 @@ pub(super) async fn refused(request: RequestBuilder) -> (u16, String, String) {
             .to_owned()
     };
     (status, text("code"), text("message"))
+}
+
+/// Waits for something that must happen soon.
+pub(super) async fn until(mut has_happened: impl AsyncFnMut() -> bool) {
+    for _ in 0..2000 {
+        if has_happened().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("it didn't happen within 10 s");
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::server::{Server, answer, refused, settings};
+use super::server::{Server, answer, refused, settings, until};
 
 /// Begins a request by hand.
 async fn begin(server: &Server, headers: &str, part: &str) -> TcpStream {
@@ -135,12 +135,10 @@ async fn an_append_goes_to_its_end_without_its_client() {
     server.until_arrived(1).await;
     leaving.abort();
     assert!(leaving.await.is_err());
-    until_cancelled(&server).await;
+    until(async || server.metrics().await.contains("outcome=\"cancelled\"")).await;
     assert!(server.records().await.is_empty());
     server.ingest.gate.add_permits(permits);
-    while server.records().await.is_empty() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || !server.records().await.is_empty()).await;
     // The client that doesn't know asks again.
     let again = server.post("{\"id\": 1}").header("idempotency-key", "k");
     let (_, document) = answer(again).await;
@@ -149,12 +147,6 @@ async fn an_append_goes_to_its_end_without_its_client() {
         (&json!(1), &json!(true))
     );
     assert_eq!(server.rows().await.len(), 1);
-}
-
-async fn until_cancelled(server: &Server) {
-    while !server.metrics().await.contains("outcome=\"cancelled\"") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -237,9 +229,6 @@ async fn more_bodies_than_can_be_read_are_turned_away() {
     assert_eq!((status, code.as_str()), (429, "busy"));
     // What a client held is free again when it is gone.
     drop(holding);
-    let mut kept = 0;
-    while kept != 202 {
-        let body = format!("{}{{\"id\": 1}}", " ".repeat(10 << 10));
-        kept = answer(full.post(body)).await.0;
-    }
+    let body = format!("{}{{\"id\": 1}}", " ".repeat(10 << 10));
+    until(async || answer(full.post(body.clone())).await.0 == 202).await;
 }

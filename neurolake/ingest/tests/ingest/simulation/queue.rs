@@ -145,6 +145,7 @@ impl Queue for Link {
             false => Duration::from_hours(24),
         });
         tokio::select! {
+            biased;
             waited = self.world.queue.wait(stream, after) => waited,
             () = sleep(soon) => Ok(()),
         }

@@ -90,8 +90,6 @@ impl Plan {
 pub(crate) enum Fate {
     Table,
     DeadLetters,
-    /// It depends on which declaration is known where it is written.
-    Either,
 }
 
 #[derive(Default)]
@@ -194,7 +192,7 @@ impl World {
     pub(crate) fn listen(self: &Arc<Self>) -> tracing::subscriber::DefaultGuard {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(Scribe(Arc::clone(self)))
-            .with_max_level(tracing::Level::INFO)
+            .with_env_filter("neurolake_ingest=info,neurolake_delta=info")
             .with_ansi(false)
             .without_time()
             .with_target(false)

@@ -40,6 +40,7 @@ use crate::files::split;
 use crate::location::Location;
 use crate::log::{Change, Clock, DataFiles, FileWriter, Log, LogOptions, Transaction};
 use crate::snapshot::log_error;
+use crate::time;
 
 /// The application whose transactions count compactions.
 pub const COMPACTED: &str = "neurolake/compact";
@@ -188,7 +189,7 @@ impl Plan {
     async fn make(location: &Location, options: &CompactOptions) -> Result<Self> {
         let mut table = DeltaTable::new(location.log_store());
         let planned = async {
-            table.load().await?;
+            time::elsewhere(table.load()).await?;
             Self::of(&table, location, options)
         };
         planned.await.map_err(|source| log_error(location, source))

@@ -19,6 +19,7 @@ use crate::history::never_backwards;
 use crate::location::Location;
 use crate::log::Clock;
 use crate::snapshot::log_error;
+use crate::time;
 use crate::vacuum::{compare_clocks, delete, refuse_short};
 
 /// How the log of a table is kept.
@@ -94,8 +95,8 @@ async fn checkpoint(location: &Location, log: &LogFiles, every: u64) -> Result<O
     }
     let failed = |source| log_error(location, source);
     let mut table = DeltaTable::new(location.log_store());
-    table.load().await.map_err(failed)?;
-    checkpoints::create_checkpoint(&table, None)
+    time::elsewhere(table.load()).await.map_err(failed)?;
+    time::elsewhere(checkpoints::create_checkpoint(&table, None))
         .await
         .map_err(failed)?;
     Ok(table.version())
@@ -113,7 +114,7 @@ async fn clean(location: &Location, log: LogFiles, upkeep: &LogUpkeep) -> Result
     compare_clocks(location, &upkeep.clock).await?;
     // The name of a checkpoint doesn't prove that it can be read.
     let mut table = DeltaTable::new(location.log_store());
-    let read = table.load_version(needed).await;
+    let read = time::elsewhere(table.load_version(needed)).await;
     read.map_err(|source| log_error(location, source))?;
     let deleted = old.len();
     delete(location, old.into_iter().map(|file| file.location)).await?;

@@ -4,8 +4,9 @@
 //! tokio can pause its clock, too, but only with a feature for which the whole engine would have to
 //! be built a second time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::Add;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
@@ -28,6 +29,7 @@ pub trait Time: Send + Sync {
 
 thread_local! {
     static SIMULATED: RefCell<Option<Arc<dyn Time>>> = const { RefCell::new(None) };
+    static ELSEWHERE: Cell<bool> = const { Cell::new(false) };
 }
 
 static START: LazyLock<std::time::Instant> = LazyLock::new(std::time::Instant::now);
@@ -108,7 +110,19 @@ pub async fn timeout_at<T>(at: Instant, answer: impl Future<Output = T>) -> Resu
 /// must not let time pass meanwhile.
 pub async fn elsewhere<T>(work: impl Future<Output = T>) -> T {
     let _held = simulated().map(Held::new);
-    work.await
+    let mut work = pin!(work);
+    poll_fn(|context| {
+        let before = ELSEWHERE.replace(true);
+        let polled = work.as_mut().poll(context);
+        ELSEWHERE.set(before);
+        polled
+    })
+    .await
+}
+
+/// Whether the caller is part of such work, so that it would wait for ever for simulated time.
+pub fn is_elsewhere() -> bool {
+    ELSEWHERE.get() || simulated().is_none()
 }
 
 struct Held(Arc<dyn Time>);

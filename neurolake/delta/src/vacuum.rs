@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::log::Clock;
 use crate::snapshot::log_error;
+use crate::time;
 
 /// Less would delete files under a query or under a writer that waits for its turn.
 pub(crate) const SHORTEST: Duration = Duration::from_hours(1);
@@ -180,7 +181,7 @@ async fn plan(
     options: &VacuumOptions,
 ) -> Result<HashSet<Path>, DeltaTableError> {
     let mut table = DeltaTable::new(location.log_store());
-    table.load().await?;
+    time::elsewhere(table.load()).await?;
     let state = table.snapshot()?;
     let configured = state
         .metadata()
@@ -194,7 +195,7 @@ async fn plan(
         Some(configured) if !options.force => options.retention.max(configured),
         _ => options.retention,
     };
-    let (_, planned) = table
+    let plan = table
         .vacuum()
         .with_retention_period(TimeDelta::from_std(retention).unwrap_or(TimeDelta::MAX))
         .with_enforce_retention_duration(false)
@@ -204,8 +205,8 @@ async fn plan(
             Scope::Everything => VacuumMode::Full,
         })
         // Its own run would commit without our arbiter of commits.
-        .with_dry_run(true)
-        .await?;
+        .with_dry_run(true);
+    let (_, planned) = time::elsewhere(plan.into_future()).await?;
     let files = planned.files_deleted.into_iter();
     // Whatever else lies in the folder is not ours.
     let data = files.filter(|path| path.ends_with(".parquet") || path.ends_with(".bin"));

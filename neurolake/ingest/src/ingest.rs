@@ -421,9 +421,9 @@ impl Ingest {
         }
     }
 
-    /// Writes all tables until `end` is true, and then what is in the queue at that moment.
-    pub async fn write(&self, end: watch::Receiver<bool>, observe: Observe) {
-        let mut writers = JoinSet::new();
+    /// Who writes the tables, each one of them.
+    pub fn writers(&self, observe: &Observe) -> Vec<Writer> {
+        let mut writers = Vec::new();
         for lane in self.shared.streams.values() {
             let location = match self.locate(&lane.stream) {
                 Ok(location) => location,
@@ -432,7 +432,8 @@ impl Ingest {
                     continue;
                 }
             };
-            let writer = Writer {
+            lane.is_written_here.store(true, Ordering::Relaxed);
+            writers.push(Writer {
                 table: Arc::clone(&lane.table),
                 stream: lane.stream.clone(),
                 location,
@@ -442,9 +443,16 @@ impl Ingest {
                 flush: self.shared.settings.flush.clone(),
                 position: lane.position.clone(),
                 urgent: Arc::clone(&lane.urgent),
-                observe: Arc::clone(&observe),
-            };
-            lane.is_written_here.store(true, Ordering::Relaxed);
+                observe: Arc::clone(observe),
+            });
+        }
+        writers
+    }
+
+    /// Writes all tables until `end` is true, and then what is in the queue at that moment.
+    pub async fn write(&self, end: watch::Receiver<bool>, observe: Observe) {
+        let mut writers = JoinSet::new();
+        for writer in self.writers(&observe) {
             let end = end.clone();
             writers.spawn(async move { writer.run(end).await });
         }

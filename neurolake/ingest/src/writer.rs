@@ -175,7 +175,9 @@ impl Writer {
                 );
             }
             pause = (pause * 2).clamp(Duration::from_millis(100), LONGEST_PAUSE);
+            // Here and below in order, not by chance: a simulation must be able to repeat itself.
             tokio::select! {
+                biased;
                 () = sleep(pause) => {}
                 () = asked_to_end(&mut end) => return,
             }
@@ -204,6 +206,7 @@ impl Writer {
                 let settled = open.as_ref().and_then(|open| open.settled.front());
                 let trim_at = settled.map(|(at, _)| *at + self.flush.grace);
                 tokio::select! {
+                    biased;
                     waited = self.queue.wait(&self.stream, after) => {
                         waited?;
                         true
@@ -302,6 +305,7 @@ impl Writer {
             }
             let after = batch.last().unwrap_or(from);
             tokio::select! {
+                biased;
                 () = sleep_until(deadline) => return Ok(batch),
                 () = self.urgent.notified() => {
                     batch.take(self.tail.read(after, room).await?);

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -65,9 +64,14 @@ pub(crate) trait Rules: Send + Sync {
     /// An object was put.
     fn on_put(&self, _: &Path, _: &Bytes) {}
 
-    /// What is told of an object. `None`: it isn't listed yet.
-    fn shown(&self, object: ObjectMeta) -> Option<ObjectMeta> {
-        Some(object)
+    /// What is told of an object.
+    fn told(&self, object: ObjectMeta) -> ObjectMeta {
+        object
+    }
+
+    /// Whether an object is listed already.
+    fn is_listed(&self, _: &ObjectMeta) -> bool {
+        true
     }
 }
 
@@ -76,16 +80,18 @@ pub(crate) trait Rules: Send + Sync {
 pub(crate) struct Faulty {
     inner: Arc<dyn ObjectStore>,
     rules: Arc<dyn Rules>,
-    home: ThreadId,
 }
 
 impl Faulty {
     pub(crate) fn new(inner: Arc<dyn ObjectStore>, rules: Arc<dyn Rules>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            rules,
-            home: thread::current().id(),
-        })
+        Arc::new(Self { inner, rules })
+    }
+
+    fn listed(&self, objects: Vec<ObjectMeta>) -> Vec<ObjectMeta> {
+        let listed = objects.into_iter().map(|object| self.rules.told(object));
+        listed
+            .filter(|object| self.rules.is_listed(object))
+            .collect()
     }
 
     async fn ask<T: Send + 'static>(
@@ -94,7 +100,7 @@ impl Faulty {
         path: &Path,
         happen: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let can_wait = thread::current().id() == self.home;
+        let can_wait = !time::is_elsewhere();
         let course = self.rules.course(kind, path, can_wait);
         let pause = async |duration: Duration| {
             if can_wait && !duration.is_zero() {
@@ -184,9 +190,7 @@ impl ObjectStore for Faulty {
         let (store, path) = (self.clone(), location.clone());
         self.ask(Kind::Get, location, async move {
             let mut found = store.inner.get_opts(&path, options).await?;
-            if let Some(meta) = store.rules.shown(found.meta.clone()) {
-                found.meta = meta;
-            }
+            found.meta = store.rules.told(found.meta);
             Ok(found)
         })
         .await
@@ -230,31 +234,22 @@ impl ObjectStore for Faulty {
             let (all, folder) = (store.clone(), prefix.clone());
             let list = async move {
                 let listed: Vec<_> = all.inner.list(Some(&folder)).try_collect().await?;
-                Ok(listed
-                    .into_iter()
-                    .filter_map(|object| all.rules.shown(object))
-                    .collect())
+                Ok(all.listed(listed))
             };
-            let listed: Vec<ObjectMeta> = store.ask(Kind::List, &prefix, list).await?;
+            let listed = store.ask(Kind::List, &prefix, list).await?;
             Ok::<_, Error>(stream::iter(listed).map(Ok))
         };
         stream::once(listed).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        let store = self.clone();
-        let folder = prefix.cloned().unwrap_or_default();
-        let list = {
-            let folder = folder.clone();
-            async move {
-                let mut listed = store.inner.list_with_delimiter(Some(&folder)).await?;
-                let objects = listed.objects.into_iter();
-                listed.objects = objects
-                    .filter_map(|object| store.rules.shown(object))
-                    .collect();
-                Ok(listed)
-            }
+        let (store, folder) = (self.clone(), prefix.cloned().unwrap_or_default());
+        let list = async move {
+            let mut listed = store.inner.list_with_delimiter(Some(&folder)).await?;
+            listed.objects = store.listed(listed.objects);
+            Ok(listed)
         };
+        let folder = prefix.cloned().unwrap_or_default();
         self.ask(Kind::List, &folder, list).await
     }
 

@@ -28,7 +28,12 @@ struct State {
 impl Clock {
     /// The time as calendars have it.
     pub(crate) fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + BEGINNING + self.now()
+        self.calendar(self.now())
+    }
+
+    /// Another moment as calendars have it.
+    pub(crate) fn calendar(&self, moment: Duration) -> SystemTime {
+        SystemTime::UNIX_EPOCH + BEGINNING + moment
     }
 
     /// How many parts of the simulation wait for other threads.
@@ -132,6 +137,8 @@ pub(crate) fn run<T>(simulation: impl AsyncFnOnce(Arc<Clock>) -> T) -> T {
     let clock = Arc::new(Clock::default());
     let passing = Arc::clone(&clock);
     let runtime = tokio::runtime::Builder::new_current_thread()
+        // For what is not simulated.
+        .enable_time()
         .on_thread_park(move || passing.pass())
         .build()
         .unwrap();

@@ -22,17 +22,17 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Requests by name, with their offsets; rows by table.
+/// Requests by name, with their offsets; rows by table; how many requests came for each.
 #[derive(Default)]
 struct Kept {
     offsets: HashMap<String, u64>,
     rows: BTreeMap<String, Vec<Value>>,
-    requests: usize,
+    requests: HashMap<String, usize>,
 }
 
 type Door = Arc<Mutex<Kept>>;
 
-/// Keeps each request once, and loses every fifth answer.
+/// Keeps each request once, and loses every fifth answer of each table.
 async fn take(
     State(door): State<Door>,
     Path((database, table)): Path<(String, String)>,
@@ -51,8 +51,9 @@ async fn take(
         .collect::<Result<_, _>>()
         .unwrap();
     let mut kept = door.lock().unwrap();
-    kept.requests += 1;
-    let is_lost = kept.requests.is_multiple_of(5);
+    let requests = kept.requests.entry(table.clone()).or_default();
+    *requests += 1;
+    let is_lost = requests.is_multiple_of(5);
     let next = kept.offsets.len() as u64 + 1;
     let accepted = rows.len();
     let known = kept.offsets.get(&name).copied();

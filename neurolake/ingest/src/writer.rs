@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use neurolake_delta::time::{Instant, sleep, sleep_until};
 use neurolake_delta::{
     Change, DataFiles, Error as DeltaError, Location, Log, LogOptions, Transaction, ingested_by,
@@ -325,6 +325,7 @@ impl Writer {
         let started = Instant::now();
         let to = batch.last().unwrap_or(open.from);
         let mut dead = Vec::new();
+        add_columns(&mut open.log, &batch).await?;
         let (files, rows) = self.write_files(&open.log, &batch, &mut dead).await?;
         let count = dead.len();
         if !dead.is_empty() {
@@ -480,6 +481,22 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// Gives the table the columns of rows that were accepted under a newer declaration than this
+/// process has. What is set aside must not depend on how new the log is that a writer sees: another
+/// writer would find the same row fitting, and it would be there twice.
+async fn add_columns(log: &mut Log, batch: &Batch) -> Result<(), DeltaError> {
+    for taken in &batch.taken {
+        let Some(rows) = taken.rows() else {
+            continue;
+        };
+        let schema = rows.schema();
+        let optional = schema.fields().iter().filter(|field| field.is_nullable());
+        log.add_columns(&Schema::new(optional.cloned().collect::<Vec<_>>()))
+            .await?;
+    }
+    Ok(())
 }
 
 async fn asked_to_end(end: &mut watch::Receiver<bool>) {

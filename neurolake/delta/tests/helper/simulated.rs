@@ -2,7 +2,8 @@
 //! no time, and the order of events is the same each time.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
@@ -23,6 +24,8 @@ struct State {
     /// Of sleepers that wake at the same time, the first comes first.
     next: u64,
     sleepers: BTreeMap<(Duration, u64), Waker>,
+    /// Of the simulation as a whole.
+    whole: Option<Waker>,
 }
 
 impl Clock {
@@ -54,8 +57,11 @@ impl Clock {
         }
         if let Some(((at, _), waker)) = state.sleepers.pop_first() {
             state.now = state.now.max(at);
+            // The sleeper's task may be gone. Then nobody would come back here.
+            let whole = state.whole.clone();
             drop(state);
             waker.wake();
+            whole.into_iter().for_each(Waker::wake);
         }
     }
 }
@@ -144,5 +150,9 @@ pub(crate) fn run<T>(simulation: impl AsyncFnOnce(Arc<Clock>) -> T) -> T {
         .unwrap();
     let _ended = Ended;
     time::simulate(Some(Arc::new(Shared(Arc::clone(&clock)))));
-    runtime.block_on(simulation(clock))
+    let mut simulation = pin!(simulation(Arc::clone(&clock)));
+    runtime.block_on(poll_fn(|context| {
+        clock.0.lock().unwrap().whole = Some(context.waker().clone());
+        simulation.as_mut().poll(context)
+    }))
 }

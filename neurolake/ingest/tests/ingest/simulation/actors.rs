@@ -139,7 +139,7 @@ enum Content {
 
 impl Content {
     fn draw(random: &mut Random, crew: &Crew) -> Self {
-        let mut one = || crew.next_row.fetch_add(1, Ordering::Relaxed);
+        let one = || crew.next_row.fetch_add(1, Ordering::Relaxed);
         let count = random.pick(&[1, 1, 2, 5]);
         let ids: Vec<_> = (0..count).map(|_| one()).collect();
         if !random.happens(crew.world.plan.poison) {
@@ -179,7 +179,9 @@ impl Content {
             let mut columns = vec![id, Arc::new(sources) as ArrayRef];
             if process.version > 1 {
                 fields.push(Field::new("extra", DataType::Float64, true));
-                let extra = ids.iter().map(|id| (id % 2 == 0).then_some(*id as f64));
+                let extra = ids
+                    .iter()
+                    .map(|id| (id % 2 == 0).then_some(*id as f64 / 10.0));
                 columns.push(Arc::new(extra.collect::<Float64Array>()));
             }
             if let Some((field, column)) = more {

@@ -23,6 +23,9 @@ struct State {
     is_dead: bool,
     /// How often it may still be polled.
     polls: Option<u64>,
+    /// How many of its tasks wait for other threads. Time stands still then, so that none of them
+    /// can sleep: one may wait for another.
+    holds: usize,
     wakers: Vec<Waker>,
 }
 
@@ -61,13 +64,13 @@ impl Control {
     }
 
     /// Whether a task may be polled; `None` if it is dead.
-    fn allows(&self, waker: &Waker, is_holding: bool) -> Option<bool> {
+    fn allows(&self, waker: &Waker) -> Option<bool> {
         let last = {
             let mut state = self.0.lock().unwrap();
             if !state.wakers.iter().any(|known| known.will_wake(waker)) {
                 state.wakers.push(waker.clone());
             }
-            if !state.is_dead && (!state.is_frozen || is_holding) {
+            if !state.is_dead && (!state.is_frozen || state.holds > 0) {
                 state.polls = state.polls.map(|polls| polls.saturating_sub(1));
             }
             state.polls == Some(0) && !state.is_dead
@@ -76,27 +79,30 @@ impl Control {
             self.kill();
         }
         let state = self.0.lock().unwrap();
-        (!state.is_dead).then_some(!state.is_frozen || is_holding)
+        (!state.is_dead).then_some(!state.is_frozen || state.holds > 0)
     }
 
     /// Runs a task; `None` if it was killed.
     pub(crate) async fn run<T>(&self, clock: &Clock, task: impl Future<Output = T>) -> Option<T> {
         let mut task = Box::pin(task);
-        // How often it waits for other threads. Time stands still then, so that it can't sleep.
         let mut holds = 0;
         let ended = poll_fn(|context| {
-            match self.allows(context.waker(), holds > 0) {
+            match self.allows(context.waker()) {
                 None => return Poll::Ready(None),
                 Some(false) => return Poll::Pending,
                 Some(true) => {}
             }
             let before = clock.held();
             let polled = task.as_mut().poll(context).map(Some);
+            let mut state = self.0.lock().unwrap();
+            state.holds = state.holds + clock.held() - before;
             holds = holds + clock.held() - before;
             polled
         });
         let ended = ended.await;
         drop(task);
+        // What it still held went with it.
+        self.0.lock().unwrap().holds -= holds;
         ended
     }
 }

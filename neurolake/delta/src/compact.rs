@@ -209,7 +209,7 @@ impl Plan {
         let mut partitions: BTreeMap<Partition, Vec<File>> = BTreeMap::new();
         // Newest first, as long as no checkpoint comes between.
         for (index, view) in state.log_data().iter().enumerate() {
-            let file = File::of(&view, index, location)?;
+            let file = File::of(&view, index, location);
             let is_plain =
                 view.deletion_vector_descriptor().is_none() && file.is_found_by(&known)?;
             if is_plain && file.time.0 <= settled {
@@ -232,20 +232,16 @@ impl Plan {
 }
 
 impl File {
-    fn of(
-        view: &LogicalFileView,
-        index: usize,
-        location: &Location,
-    ) -> Result<Self, DeltaTableError> {
+    fn of(view: &LogicalFileView, index: usize, location: &Location) -> Self {
         let relative = view.object_store_path();
         let folder = location.path();
-        Ok(Self {
+        Self {
             object: folder.parts().chain(relative.parts()).collect(),
             remove: view.remove_action(false),
             bytes: view.size().cast_unsigned(),
             rows: view.num_records().map(|rows| rows as u64),
             time: (view.modification_time(), Reverse(index)),
-        })
+        }
     }
 
     /// Whether the log would take our `remove` for the file's `add`. Paths are compared as they are

@@ -87,9 +87,12 @@ pub async fn run(
 ) -> Result<Totals, SimulationError> {
     let sessions = sessions(&settings)?;
     let client = Client::new(&settings.url)?.patience(Duration::MAX);
-    let (power, of_power) = open(client.table::<NormalizedBandPower>(), ["session_id", "bin"])?;
-    let (cursor, of_cursor) = open(client.table::<CursorEvents>(), ["session_id", "seq"])?;
-    let (health, of_health) = open(client.table::<DeviceHealth>(), ["implant_id", "ts"])?;
+    let (power, of_power) = open(
+        &client.table::<NormalizedBandPower>(),
+        ["session_id", "bin"],
+    )?;
+    let (cursor, of_cursor) = open(&client.table::<CursorEvents>(), ["session_id", "seq"])?;
+    let (health, of_health) = open(&client.table::<DeviceHealth>(), ["implant_id", "ts"])?;
     let clock = Clock::new(&settings);
     let start = settings.start.as_micros();
     let totals = || {
@@ -146,7 +149,7 @@ async fn tell(progress: &Progress, totals: &(impl Fn() -> Totals + Sync)) {
 }
 
 fn open<T: Table + serde::Serialize>(
-    producer: Producer<T>,
+    producer: &Producer<T>,
     unique_by: [&str; 2],
 ) -> Result<(Sender<T>, Tally), IngestError> {
     let name = producer.table();

@@ -88,7 +88,7 @@ fn settings(address: SocketAddr) -> SimulationSettings {
         channels: 8,
         rate_hz: 1_000.0 / 15.0,
         participants: 2,
-        duration: Some(Duration::from_secs(60)),
+        duration: Some(Duration::from_mins(1)),
         start: Timestamp::from_micros(1_772_357_400_000_000),
     }
 }
@@ -197,7 +197,7 @@ async fn time_passes_as_fast_as_it_should_and_a_server_may_restart() {
     let (_task, _) = open(&door, address).await;
     sleep(Duration::from_millis(700)).await;
     stop.send(()).unwrap();
-    let totals = timeout(Duration::from_secs(60), run)
+    let totals = timeout(Duration::from_mins(1), run)
         .await
         .unwrap()
         .unwrap()

@@ -21,7 +21,7 @@ use crate::door::{self, Accept, Tables};
 use crate::entry::Request;
 use crate::queue::{Appended, Bounds, Key, Queue, QueueError, QueueResult, Record, Stream};
 use crate::tail::{Budget, Tail, Taken};
-use crate::writer::{Flush, Flushed, Position, Writer, fit, offset};
+use crate::writer::{Flush, Observe, Position, Writer, fit, offset};
 
 /// How often the queue's size is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -70,9 +70,6 @@ impl<F: Fn(&str, &str) -> Result<Location, String> + Send + Sync> Locate for F {
         self(database, table)
     }
 }
-
-/// Told of each flush.
-pub type Observe = Arc<dyn Fn(&Stream, Flushed) + Send + Sync>;
 
 /// Takes events. Cloning is cheap.
 #[derive(Clone)]
@@ -280,7 +277,7 @@ impl Ingest {
             }
             self.look_until(stream, wanted).await
         };
-        match timeout(patience, wait).await {
+        match timeout(patience, Box::pin(wait)).await {
             Ok(found) => found.map(Some),
             Err(_) => Ok(None),
         }
@@ -485,7 +482,7 @@ impl Accept for Ingest {
         offset: u64,
         patience: Duration,
     ) -> Result<Option<u64>, door::Refused> {
-        Ok(Self::committed(self, stream, offset, patience).await?)
+        Ok(Box::pin(Self::committed(self, stream, offset, patience)).await?)
     }
 
     async fn status(&self, stream: &Stream) -> Result<door::Status, door::Refused> {

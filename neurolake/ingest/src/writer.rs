@@ -75,6 +75,9 @@ pub struct Flushed {
     pub lag: Duration,
 }
 
+/// Told of each flush.
+pub type Observe = Arc<dyn Fn(&Stream, Flushed) + Send + Sync>;
+
 /// Writes the table of one stream.
 pub struct Writer {
     pub(crate) table: Arc<Table>,
@@ -89,7 +92,7 @@ pub struct Writer {
     /// Somebody waits for the next commit.
     pub(crate) urgent: Arc<Notify>,
     /// Told of each flush.
-    pub(crate) observe: Arc<dyn Fn(&Stream, Flushed) + Send + Sync>,
+    pub(crate) observe: Observe,
 }
 
 /// Why writing stopped for a moment.

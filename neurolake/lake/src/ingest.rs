@@ -67,7 +67,7 @@ use self::post::{Post, checked, piece_name};
 use crate::registry::{self, Table};
 
 const CONNECT: Duration = Duration::from_secs(5);
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const COMMIT: Duration = Duration::from_secs(30);
 /// Requests larger than this are cut in pieces.
 const PIECE_BYTES: usize = 4 << 20;

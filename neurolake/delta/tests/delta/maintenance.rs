@@ -200,7 +200,7 @@ async fn a_short_retention_and_a_wrong_clock_are_refused() {
     let (location, _folder) = hourly(12, &[3, 7]).await;
     let before = objects(&location).await;
     let short = LogUpkeep {
-        retention: HOUR - Duration::from_secs(1),
+        retention: HOUR.saturating_sub(Duration::from_secs(1)),
         ..LogUpkeep::default()
     };
     let error = keep_log(&location, &short).await.unwrap_err();

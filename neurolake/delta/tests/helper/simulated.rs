@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use neurolake_delta::time::{self, Time};
 
 /// When simulations begin, for calendars.
-const BEGINNING: Duration = Duration::from_secs(1_800_000_000);
+const BEGINNING: Duration = Duration::from_hours(500_000);
 
 /// The time of one simulation.
 #[derive(Default)]
@@ -31,11 +31,11 @@ struct State {
 impl Clock {
     /// The time as calendars have it.
     pub(crate) fn wall(&self) -> SystemTime {
-        self.calendar(self.now())
+        Self::calendar(self.now())
     }
 
     /// Another moment as calendars have it.
-    pub(crate) fn calendar(&self, moment: Duration) -> SystemTime {
+    pub(crate) fn calendar(moment: Duration) -> SystemTime {
         SystemTime::UNIX_EPOCH + BEGINNING + moment
     }
 

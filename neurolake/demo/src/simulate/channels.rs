@@ -43,7 +43,7 @@ pub(super) enum ChannelKind {
 #[derive(Debug, Clone)]
 pub(super) struct Channels {
     random: Random,
-    channels: Vec<Channel>,
+    each: Vec<Channel>,
     quick: Vec<[f32; 3]>,
     slow: Vec<f32>,
     /// Bins for which a channel's burst goes on.
@@ -69,7 +69,7 @@ impl Channels {
         let quick = (0..count).map(|_| [normal(), normal(), normal()]).collect();
         let slow = (0..threads).map(|_| normal()).collect();
         Self {
-            channels: (0..count).map(|number| channel(implant, number)).collect(),
+            each: (0..count).map(|number| channel(implant, number)).collect(),
             quick,
             slow,
             bursts: vec![0; count],
@@ -89,8 +89,8 @@ impl Channels {
         for value in &mut self.slow {
             *value = next(*value, self.keep_slow, &mut self.random);
         }
-        let mut power = Vec::with_capacity(self.channels.len());
-        for (number, channel) in self.channels.iter().enumerate() {
+        let mut power = Vec::with_capacity(self.each.len());
+        for (number, channel) in self.each.iter().enumerate() {
             for (value, keep) in self.quick[number].iter_mut().zip(self.keep) {
                 *value = next(*value, keep, &mut self.random);
             }
@@ -125,12 +125,12 @@ impl Channels {
 
     pub(super) fn masked(&self) -> usize {
         let masked = |channel: &&Channel| channel.kind == ChannelKind::Masked;
-        self.channels.iter().filter(masked).count()
+        self.each.iter().filter(masked).count()
     }
 
     #[cfg(test)]
     pub(super) fn channels(&self) -> &[Channel] {
-        &self.channels
+        &self.each
     }
 }
 

@@ -107,36 +107,36 @@ impl Device {
             uptime: UPTIME + seconds as i64,
             reset_cause: "update".to_owned(),
             mode: "streaming".to_owned(),
-            battery_voltage: rounded(voltage, 3),
-            battery_current: rounded(-power / voltage, 2),
-            battery_charge: rounded(charge, 1),
-            battery_health: rounded(99.0 - 0.9 * f64::from(self.implant), 1),
+            battery_voltage: Some(rounded(voltage, 3)),
+            battery_current: Some(rounded(-power / voltage, 2)),
+            battery_charge: Some(rounded(charge, 1)),
+            battery_health: Some(rounded(99.0 - 0.9 * f64::from(self.implant), 1)),
             battery_cycles: 30 * (9 - self.implant).max(1),
-            battery_temp: rounded(case + 0.4 + random.normal(0.0, 0.02), 2),
-            case_temp: rounded(case, 2),
-            asic_temp: rounded(case + 1.6 + random.normal(0.0, 0.05), 2),
-            humidity: rounded(4.2 + random.normal(0.0, 0.05), 2),
-            pressure: rounded(self.pressure.next(random), 1),
-            analog_supply: rounded(1.8 + random.normal(0.0, 0.003), 4),
-            digital_supply: rounded(0.9 + random.normal(0.0, 0.002), 4),
-            power: rounded(power, 2),
-            cpu_load: rounded(load, 1).unwrap_or_default(),
+            battery_temp: Some(rounded(case + 0.4 + random.normal(0.0, 0.02), 2)),
+            case_temp: Some(rounded(case, 2)),
+            asic_temp: Some(rounded(case + 1.6 + random.normal(0.0, 0.05), 2)),
+            humidity: Some(rounded(4.2 + random.normal(0.0, 0.05), 2)),
+            pressure: Some(rounded(self.pressure.next(random), 1)),
+            analog_supply: Some(rounded(1.8 + random.normal(0.0, 0.003), 4)),
+            digital_supply: Some(rounded(0.9 + random.normal(0.0, 0.002), 4)),
+            power: Some(rounded(power, 2)),
+            cpu_load: rounded(load, 1),
             free_memory: random.whole(38_000, 52_000) as i32,
             free_flash: 3_200_000 - (seconds as i32 / 10).min(100_000),
             rssi: Some(strength as i16),
             tx_power: Some(if strength < -66.0 { 4 } else { 0 }),
-            radio_rate: rounded(rate, 1).unwrap_or_default(),
+            radio_rate: rounded(rate, 1),
             packets_sent_total: link.sent,
             packets_lost_total: link.lost,
             disconnects_total: 0,
-            clock_offset: rounded(self.offset.next(random), 2),
+            clock_offset: Some(rounded(self.offset.next(random), 2)),
             active_channels: (link.channels - link.masked) as i16,
             saturated_channels: link.saturated as i16,
-            noise: rounded(noise, 2),
-            spike_rate: rounded(self.spikes.next(random), 2),
+            noise: Some(rounded(noise, 2)),
+            spike_rate: Some(rounded(self.spikes.next(random), 2)),
             corrected_errors_total: self.corrected,
             watchdog_warnings_total: 0,
-            peak_acceleration: rounded(random.log_normal(0.05, 0.5), 3),
+            peak_acceleration: Some(rounded(random.log_normal(0.05, 0.5), 3)),
             faults: if random.chance(0.001) {
                 vec!["E104".to_owned()]
             } else {
@@ -154,7 +154,7 @@ impl Device {
 pub(super) const INTERVAL: i64 = SECOND;
 
 /// A reading with as many digits as the sensor has.
-fn rounded(value: f64, digits: i32) -> Option<f32> {
+fn rounded(value: f64, digits: i32) -> f32 {
     let factor = 10_f64.powi(digits);
-    Some(((value * factor).round() / factor) as f32)
+    ((value * factor).round() / factor) as f32
 }

@@ -112,13 +112,13 @@ pub enum IngestError {
     /// the key was used for other rows (409), they are too many at once (413). Sending them again
     /// changes nothing.
     #[error("the server refused the rows: {0}")]
-    Refused(Refusal),
+    Refused(Box<Refusal>),
     /// The server can't take rows at the moment (429, 503...), for longer than the client is
     /// patient. Send them again with the same key.
     #[error("the server takes no rows, asked {} in {}: {refusal}", Times(*.attempts), Seconds(*.waited))]
     Busy {
         /// The last answer.
-        refusal: Refusal,
+        refusal: Box<Refusal>,
         /// How often it was asked.
         attempts: u32,
         /// For how long.

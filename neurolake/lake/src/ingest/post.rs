@@ -184,7 +184,7 @@ impl Post<'_> {
         refusal.status = status.as_u16();
         match (is_passing, is_ours) {
             (true, _) => Trouble::Busy(refusal, after),
-            (false, true) => Trouble::Final(IngestError::Refused(refusal)),
+            (false, true) => Trouble::Final(IngestError::Refused(Box::new(refusal))),
             (false, false) => Trouble::Final(self.foreign(status)),
         }
     }
@@ -193,7 +193,7 @@ impl Post<'_> {
         match trouble {
             Trouble::Final(error) => error,
             Trouble::Busy(refusal, _) => IngestError::Busy {
-                refusal,
+                refusal: Box::new(refusal),
                 attempts,
                 waited,
             },

@@ -57,7 +57,7 @@ async fn a_batch_is_small_enough() {
     let running = door.open().await;
     let batching = Batching {
         max_bytes: 5 * ROW,
-        max_age: Duration::from_secs(60),
+        max_age: Duration::from_mins(1),
         ..Batching::default()
     };
     let sender = sender(&running.url, batching);

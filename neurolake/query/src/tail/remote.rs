@@ -50,8 +50,11 @@ impl Default for Timeouts {
 pub struct RemoteTails {
     client: reqwest::Client,
     url: Url,
-    tails: Arc<Mutex<HashMap<(String, String), Arc<RemoteTail>>>>,
+    tails: Arc<Mutex<KnownTails>>,
 }
+
+/// By database and table.
+type KnownTails = HashMap<(String, String), Arc<RemoteTail>>;
 
 impl RemoteTails {
     /// The process at this address. Connections are made when needed, and kept.

@@ -295,15 +295,14 @@ fn record(ids: std::ops::Range<i64>) -> RecordBatch {
         2 => Some("b"),
         _ => Some("x=y/z"),
     });
+    let quarters = ids.clone().map(|id| some(id).map(|id| id as f64 / 4.0));
+    let notes = ids.clone();
+    let notes = notes.map(|id| some(id + 2).map(|id| format!("note {}", id % 7)));
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int64Array::from_iter_values(ids.clone())),
+        Arc::new(Int64Array::from_iter_values(ids)),
         Arc::new(sites.collect::<StringArray>()),
-        Arc::new(Float64Array::from_iter(
-            ids.clone().map(|id| some(id).map(|id| id as f64 / 4.0)),
-        )),
-        Arc::new(StringArray::from_iter(
-            ids.map(|id| some(id + 2).map(|id| format!("note {}", id % 7))),
-        )),
+        Arc::new(quarters.collect::<Float64Array>()),
+        Arc::new(notes.collect::<StringArray>()),
     ];
     RecordBatch::try_new(simple_schema(), columns).unwrap()
 }
@@ -598,26 +597,28 @@ async fn without_rows_on_their_way_the_plan_is_as_before() {
     );
 }
 
+/// Each look finds a row more.
+#[derive(Debug)]
+struct Growing(Arc<Queue>, AtomicUsize);
+
+#[async_trait]
+impl Tail for Growing {
+    async fn application(&self) -> Result<String, TailError> {
+        Ok(self.0.application())
+    }
+
+    async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        let look = self.1.fetch_add(1, Ordering::Relaxed) as i64;
+        self.0.append(record(100 + look..101 + look));
+        self.0.rows(application, after).await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_statement_looks_once_however_often_it_names_the_table() {
     let world = World::new(simple());
     world.create(&simple_schema(), &[]).await;
     world.queue.append(record(0..3));
-    /// Each look finds a row more.
-    #[derive(Debug)]
-    struct Growing(Arc<Queue>, AtomicUsize);
-    #[async_trait]
-    impl Tail for Growing {
-        async fn application(&self) -> Result<String, TailError> {
-            Ok(self.0.application())
-        }
-
-        async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
-            let look = self.1.fetch_add(1, Ordering::Relaxed) as i64;
-            self.0.append(record(100 + look..101 + look));
-            self.0.rows(application, after).await
-        }
-    }
     let growing = Arc::new(Growing(Arc::clone(&world.queue), AtomicUsize::new(0)));
     let lake = world
         .builder()
@@ -744,6 +745,21 @@ async fn rows_that_cannot_be_had_are_an_error_and_not_left_out() {
     assert_eq!(ask(&lake, "select count(*) from db.t").await, ["2"]);
 }
 
+/// A writer that trims right behind its commits, and commits at every look.
+#[derive(Debug)]
+struct Running;
+
+#[async_trait]
+impl Tail for Running {
+    async fn application(&self) -> Result<String, TailError> {
+        Ok(ingested_by("first"))
+    }
+
+    async fn rows(&self, _: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        Err(TailError::Gone { trimmed: after })
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
     let world = World::new(simple());
@@ -763,19 +779,6 @@ async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
         let asked = world.queue.asked();
         assert!(asked == [round - 1, round] || asked == [round], "{asked:?}");
     }
-    // A writer that trims right behind its commits, and commits at every look.
-    #[derive(Debug)]
-    struct Running;
-    #[async_trait]
-    impl Tail for Running {
-        async fn application(&self) -> Result<String, TailError> {
-            Ok(ingested_by("first"))
-        }
-
-        async fn rows(&self, _: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
-            Err(TailError::Gone { trimmed: after })
-        }
-    }
     let lake = world.builder().tails(Arc::new(One(Arc::new(Running))));
     let lake = lake.build().unwrap();
     let error = query(&lake, "select count(*) from db.t").await.unwrap_err();
@@ -784,6 +787,34 @@ async fn a_snapshot_that_is_too_old_is_refreshed_at_once() {
         error.to_string(),
         "db.t is committed to faster than it can be looked at"
     );
+}
+
+/// Is another queue while somebody looks: the application is asked for, and is another one then.
+#[derive(Debug)]
+struct Changing(Arc<Queue>, AtomicUsize);
+
+#[async_trait]
+impl Tail for Changing {
+    async fn application(&self) -> Result<String, TailError> {
+        let application = self.0.application();
+        match self.1.fetch_add(1, Ordering::Relaxed) {
+            0 => {
+                self.0.begin_anew("third");
+                self.0.append(record(8..9));
+            }
+            1 => {
+                self.0.begin_anew("fourth");
+                self.0.append(record(8..9));
+                self.0.append(record(9..10));
+            }
+            _ => {}
+        }
+        Ok(application)
+    }
+
+    async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
+        self.0.rows(application, after).await
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -806,32 +837,6 @@ async fn offsets_of_a_queue_that_began_anew_are_its_own() {
     world.commit(0, 2).await;
     world.queue.trim(2);
     assert_eq!(ask(&lake, "select count(*) from db.t").await, ["8"]);
-    // While somebody looks: the application is asked for, and is another one then.
-    #[derive(Debug)]
-    struct Changing(Arc<Queue>, AtomicUsize);
-    #[async_trait]
-    impl Tail for Changing {
-        async fn application(&self) -> Result<String, TailError> {
-            let application = self.0.application();
-            match self.1.fetch_add(1, Ordering::Relaxed) {
-                0 => {
-                    self.0.begin_anew("third");
-                    self.0.append(record(8..9));
-                }
-                1 => {
-                    self.0.begin_anew("fourth");
-                    self.0.append(record(8..9));
-                    self.0.append(record(9..10));
-                }
-                _ => {}
-            }
-            Ok(application)
-        }
-
-        async fn rows(&self, application: &str, after: u64) -> Result<Vec<RecordBatch>, TailError> {
-            self.0.rows(application, after).await
-        }
-    }
     let changing = Changing(Arc::clone(&world.queue), AtomicUsize::new(0));
     let tails = Arc::new(One(Arc::new(changing)));
     let lake = world.builder().tails(tails).build().unwrap();

@@ -106,7 +106,7 @@ async fn history(seed: u64, clock: Arc<Clock>, trace: &Mutex<Vec<String>>) {
             next += 1;
         }
         let (version, transaction, ids) = world.read().await;
-        assert_eq!(ids, Vec::from_iter(expected.iter().copied()));
+        assert!(ids.iter().eq(&expected), "{ids:?} instead of {expected:?}");
         assert_eq!(transaction, position);
         for log in &mut logs {
             log.refresh().await.unwrap();

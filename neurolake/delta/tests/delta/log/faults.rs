@@ -2,8 +2,11 @@
 
 use super::*;
 
+/// The newest version, its transaction, its rows.
+type Read = (u64, Option<i64>, Vec<i64>);
+
 /// Puts the commit of version 2 with a fault, and ends when everything has happened.
-fn with_fault(fault: Fault) -> (Result<Committed, Error>, (u64, Option<i64>, Vec<i64>)) {
+fn with_fault(fault: Fault) -> (Result<Committed, Error>, Read) {
     simulated::run(async |clock| {
         let world = World::new(clock);
         let mut log = world.create().await;
@@ -82,14 +85,14 @@ fn what_happens_after_it_was_given_up_is_not_done_again() {
         let world = World::new(clock);
         let mut log = world.create().await;
         append(&mut log, [1], step(None, 1)).await.unwrap();
-        fail_all(&world, Fault::HappensLater(Duration::from_secs(60)));
+        fail_all(&world, Fault::HappensLater(Duration::from_mins(1)));
         append(&mut log, [2], step(1, 2)).await.unwrap_err();
         world.script.faults.lock().unwrap().clear();
         // It was opened before that happens, and commits after.
         let mut log = world.open().await;
         assert_eq!(log.transaction(WRITER).await.unwrap(), Some(1));
         let files = log.write([rows([2])]).await.unwrap();
-        time::sleep(Duration::from_secs(120)).await;
+        time::sleep(Duration::from_mins(2)).await;
         let answer = log.commit(Change::append(files, step(1, 2))).await.unwrap();
         assert!(answer.was_there);
         assert_eq!(world.read().await, (2, Some(2), vec![1, 2]));

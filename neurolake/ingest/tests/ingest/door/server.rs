@@ -103,11 +103,14 @@ pub(super) fn catalog() -> Catalog {
     Catalog::from_json(&document.to_string()).unwrap()
 }
 
+/// Of requests, by stream and key, with their offsets.
+type Fingerprints = HashMap<(Stream, String), ([u8; 32], u64)>;
+
 /// Ingestion without a writer: what is accepted stays in the queue.
 pub(super) struct Ingest {
     tables: Tables,
     pub(super) queue: MemoryQueue,
-    fingerprints: Mutex<HashMap<(Stream, String), ([u8; 32], u64)>>,
+    fingerprints: Mutex<Fingerprints>,
     /// Appends wait here; closed by tests that look into the middle of one.
     pub(super) gate: Semaphore,
     pub(super) arrived: AtomicUsize,

@@ -407,7 +407,7 @@ async fn maintain(world: Arc<World>, who: &'static str, task: Task) {
                 control.thaw();
             });
         }
-        let done = perform(&world, who, task, &mut random);
+        let done = Box::pin(perform(&world, who, task, &mut random));
         let done = control.run(&world.clock, timeout(Duration::from_hours(1), done));
         if let Some(Ok(done)) = done.await {
             world.note(format!("{who}: {done}"));

@@ -375,7 +375,7 @@ impl Rules for Link {
         let facts = self.world.facts.lock().unwrap();
         let made = facts.made.get(&object.location).copied();
         ObjectMeta {
-            last_modified: self.world.clock.calendar(made.unwrap_or_default()).into(),
+            last_modified: Clock::calendar(made.unwrap_or_default()).into(),
             ..object
         }
     }

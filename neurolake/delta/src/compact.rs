@@ -2,10 +2,10 @@
 //!
 //! The commit is our own, because deltalake's would let two compactions of the same files both
 //! happen and double every row: each of its attempts first makes sure that all files it was planned
-//! from are still there ([`Change::rewrite`]). Rows are copied, never changed: the same partition
+//! from are still there (`Change::rewrite`). Rows are copied, never changed: the same partition
 //! values, the same order within a partition, and null for columns that came later.
 //!
-//! New files whose commit fails stay where they are until [`crate::vacuum`] finds them. Whether a
+//! New files whose commit fails stay where they are until [`mod@crate::vacuum`] finds them. Whether a
 //! commit has failed is sometimes known only later, and then a file too many does no harm.
 
 use std::cmp::Reverse;

@@ -115,3 +115,4 @@ def test_the_readme(demo, monkeypatch):
     for block in text.split("```python\n")[1:]:
         code = block.split("```")[0]
         exec(compile(code, "README.md", "exec"), names)
+    assert names["frame"].height == 1

@@ -21,7 +21,7 @@ use crate::door::{self, Accept, Tables};
 use crate::entry::Request;
 use crate::queue::{Appended, Bounds, Key, Queue, QueueError, QueueResult, Record, Stream};
 use crate::tail::{Budget, Tail, Taken};
-use crate::writer::{Flush, Observe, Position, Writer, fit, offset};
+use crate::writer::{Candidate, Flush, Observe, Position, Writer, fit, offset};
 
 /// How often the queue's size is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -96,7 +96,8 @@ pub struct Lane {
     tail: Arc<Tail>,
     position: watch::Sender<Position>,
     urgent: Arc<Notify>,
-    is_written_here: AtomicBool,
+    /// Whether this process writes the table at the moment.
+    is_written_here: Arc<AtomicBool>,
 }
 
 /// Rows that were accepted and may not be in their table yet.
@@ -169,7 +170,7 @@ impl Ingest {
                 table: Arc::new(table.clone()),
                 position: watch::Sender::new(Position::default()),
                 urgent: Arc::default(),
-                is_written_here: AtomicBool::new(false),
+                is_written_here: Arc::default(),
             };
             (stream, Arc::new(lane))
         });
@@ -429,7 +430,6 @@ impl Ingest {
                     continue;
                 }
             };
-            lane.is_written_here.store(true, Ordering::Relaxed);
             writers.push(Writer {
                 table: Arc::clone(&lane.table),
                 stream: lane.stream.clone(),
@@ -440,18 +440,30 @@ impl Ingest {
                 flush: self.shared.settings.flush.clone(),
                 position: lane.position.clone(),
                 urgent: Arc::clone(&lane.urgent),
+                is_writing: Arc::clone(&lane.is_written_here),
                 observe: Arc::clone(observe),
             });
         }
         writers
     }
 
-    /// Writes all tables until `end` is true, and then what is in the queue at that moment.
-    pub async fn write(&self, end: watch::Receiver<bool>, observe: Observe) {
+    /// Writes all tables until `end` is true, and then what is in the queue at that moment. Where
+    /// other processes could do that as well, this one is a candidate among them.
+    pub async fn write(
+        &self,
+        end: watch::Receiver<bool>,
+        observe: Observe,
+        candidate: Option<Candidate>,
+    ) {
         let mut writers = JoinSet::new();
         for writer in self.writers(&observe) {
-            let end = end.clone();
-            writers.spawn(async move { writer.run(end).await });
+            let (end, candidate) = (end.clone(), candidate.clone());
+            writers.spawn(async move {
+                match candidate {
+                    Some(candidate) => writer.take_turns(&candidate, end).await,
+                    None => writer.run(end).await,
+                }
+            });
         }
         while let Some(ended) = writers.join_next().await {
             if let Err(error) = ended {

@@ -143,4 +143,18 @@ impl Validator {
             Form::Arrow => arrow::stream(self, body, invalid, memory_bytes),
         }
     }
+
+    /// Reads rows that are in memory already, such as those of a file.
+    ///
+    /// # Errors
+    /// As [`Validator::read`].
+    pub fn convert(
+        &self,
+        rows: RecordBatch,
+        invalid: Invalid,
+        memory_bytes: usize,
+    ) -> Result<Validated, Unreadable> {
+        let schema = rows.schema();
+        arrow::batches(self, &schema, vec![rows], invalid, memory_bytes)
+    }
 }

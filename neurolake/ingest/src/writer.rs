@@ -6,11 +6,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::{Schema, SchemaRef};
+use neurolake_delta::lease::{Lease, Terms};
 use neurolake_delta::time::{Instant, sleep, sleep_until};
 use neurolake_delta::{
     Change, DataFiles, Error as DeltaError, Location, Log, LogOptions, Transaction, ingested_by,
@@ -23,6 +25,8 @@ use crate::entry::DeadLetter;
 use crate::queue::{Queue, QueueError, Stream};
 use crate::tail::{Tail, Taken};
 
+/// Whoever holds the lease of it writes the table.
+const ROLE: &str = "writer";
 /// Longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -75,6 +79,16 @@ pub struct Flushed {
     pub lag: Duration,
 }
 
+/// One of several processes that could write the tables of a queue. A lease says which one does:
+/// two would refuse each other's commits, though neither could lose or double a row.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// For people: a host, a process.
+    pub who: String,
+    /// How long a lease lasts.
+    pub terms: Terms,
+}
+
 /// Told of each flush.
 pub type Observe = Arc<dyn Fn(&Stream, Flushed) + Send + Sync>;
 
@@ -91,6 +105,8 @@ pub struct Writer {
     pub(crate) position: watch::Sender<Position>,
     /// Somebody waits for the next commit.
     pub(crate) urgent: Arc<Notify>,
+    /// Whether it writes at the moment.
+    pub(crate) is_writing: Arc<AtomicBool>,
     /// Told of each flush.
     pub(crate) observe: Observe,
 }
@@ -155,9 +171,55 @@ impl Batch {
 }
 
 impl Writer {
+    /// Does what [`Writer::run`] does whenever no other candidate does it.
+    pub async fn take_turns(&self, candidate: &Candidate, mut end: watch::Receiver<bool>) {
+        loop {
+            let lease = tokio::select! {
+                biased;
+                lease = self.lease(candidate) => lease,
+                () = asked_to_end(&mut end) => return,
+            };
+            tracing::info!(table = %self.stream, epoch = lease.epoch(), "writing the table");
+            let has_ended = tokio::select! {
+                () = self.run(end.clone()) => true,
+                // A commit that is under way may still succeed: its transaction decides.
+                () = lease.lost() => false,
+            };
+            self.is_writing.store(false, Ordering::Relaxed);
+            if has_ended {
+                lease.release().await;
+                return;
+            }
+            tracing::warn!(table = %self.stream, "the lease was lost; somebody else may write now");
+        }
+    }
+
+    async fn lease(&self, candidate: &Candidate) -> Lease {
+        loop {
+            let lease = async {
+                // As long as nothing has come there is nothing to write.
+                while self.queue.bounds(&self.stream).await?.last == 0 {
+                    self.queue.wait(&self.stream, 0).await?;
+                }
+                let Candidate { who, terms } = candidate;
+                Ok(Lease::acquire(&self.location, ROLE, who, *terms).await?)
+            };
+            match lease.await {
+                Ok(lease) => return lease,
+                Err::<_, Trouble>(trouble) => tracing::error!(
+                    table = %self.stream,
+                    trouble = %causes(&trouble),
+                    "no lease to write events; they wait in the queue"
+                ),
+            }
+            sleep(LONGEST_PAUSE / 10).await;
+        }
+    }
+
     /// Writes until `end` is there, and then what is left in the queue at that moment. Troubles
     /// are reported and tried again: records wait in the queue.
     pub async fn run(&self, mut end: watch::Receiver<bool>) {
+        self.is_writing.store(true, Ordering::Relaxed);
         let mut pause = Duration::ZERO;
         loop {
             let started = Instant::now();
@@ -564,7 +626,10 @@ fn all_rows(offset: u64, request: &crate::entry::Request, reason: &str) -> Vec<S
 }
 
 /// Rows as the table stores them. They may have been accepted under an older declaration.
-pub(crate) fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
+///
+/// # Errors
+/// Why they can't become rows of the table.
+pub fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, String> {
     if rows.schema_ref() == schema {
         return Ok(rows.clone());
     }
@@ -592,7 +657,7 @@ pub(crate) fn fit(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch,
 }
 
 /// An error with its causes in one line.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

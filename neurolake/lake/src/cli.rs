@@ -13,6 +13,7 @@ mod environment;
 mod exit;
 mod failure;
 mod ingest;
+mod maintain;
 mod open;
 mod output;
 mod query;
@@ -22,6 +23,8 @@ mod tables;
 mod talk;
 mod text_table;
 mod up;
+mod write;
+mod writer;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -75,6 +78,10 @@ fn command(program: &Program, arguments: &Arguments, talk: Talk) -> Outcome {
         Command::Doctor(doctor) => block_on(doctor::run(&context, doctor)),
         Command::Demo(demo) => block_on(demo::run(&context, demo)),
         Command::Simulate(simulate) => block_on(simulate::run(&context, simulate)),
+        Command::Write(write) => block_on(write::run(&context, write)),
+        Command::Writer(writer) => block_on(writer::run(&context, writer)),
+        Command::Compact(compact) => block_on(maintain::run_compact(&context, compact)),
+        Command::Vacuum(vacuum) => block_on(maintain::run_vacuum(&context, vacuum)),
         Command::Config(config) => show_config::run(&context, config),
     }
 }

@@ -72,12 +72,15 @@ pub async fn survives<Q: Queue>(reopen: impl AsyncFn(Option<Q>) -> Q) {
 
     let queue = reopen(Some(queue)).await;
     assert_eq!(bounds(&queue, &stream).await, (3, 4));
+    // After some restarts, too.
+    assert_eq!(queue.identity(&stream).await.expect("it has one"), identity);
     assert_eq!(texts(&queue, &stream, 3).await, ["4"]);
     expect_trimmed(&queue, &stream, 2, 3).await;
     queue.trim(&stream, 4).await.expect("trims");
 
     let queue = reopen(Some(queue)).await;
     assert_eq!(bounds(&queue, &stream).await, (4, 4), "all is trimmed");
+    assert_eq!(queue.identity(&stream).await.expect("it has one"), identity);
     assert!(read_all(&queue, &stream, 4).await.is_empty());
     assert_eq!(append(&queue, &stream, "5").await, 5, "offsets go on");
     assert_eq!(bounds(&queue, &other).await, (0, 1));

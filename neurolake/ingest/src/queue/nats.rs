@@ -25,7 +25,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_nats::jetstream::context::{
-    ContextBuilder, CreateStreamError, CreateStreamErrorKind, PublishError, PublishErrorKind,
+    ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind, PublishError,
+    PublishErrorKind,
 };
 use async_nats::jetstream::message::{PublishMessage, StreamMessage};
 use async_nats::jetstream::publish::PublishAck;
@@ -39,6 +40,7 @@ use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::{
     Appended, Bounds, Entry, Queue, QueueError, QueueResult, Record, Stream, hex, unescape,
@@ -186,6 +188,29 @@ pub struct NatsQueue {
     making: tokio::sync::Mutex<()>,
 }
 
+/// What the description of a stream begins with; the rest is made once for each. Not the time at
+/// which the stream was made: after a few restarts the server tells another one (2.9.10).
+const IDENTITY: &str = "nats-";
+
+fn identity(config: &Config) -> QueueResult<&str> {
+    let description = config.description.as_deref();
+    let identity = description.filter(|description| description.starts_with(IDENTITY));
+    identity.ok_or_else(|| QueueError::Unavailable {
+        reason: format!(
+            "the stream `{}` was made by another program: its description is no identity",
+            config.name
+        ),
+    })
+}
+
+fn is_there_already(error: &CreateStreamError) -> bool {
+    matches!(
+        error.kind(),
+        CreateStreamErrorKind::JetStream(error)
+            if error.error_code() == ErrorCode::STREAM_NAME_EXIST
+    )
+}
+
 /// One stream in the broker.
 struct Lane {
     handle: Handle<()>,
@@ -249,9 +274,7 @@ impl NatsQueue {
         let name = format!("{prefix}-{}", stream.safe_name('-'));
         let subject = |kind| format!("{prefix}.{kind}.{}", stream.safe_name('.'));
         let (records, wakes) = (subject("records"), subject("wakes"));
-        let config = self.config(&name, &records, &wakes);
-        let made = self.context.create_or_update_stream(config).await;
-        made.map_err(|error| self.refused(&error))?;
+        self.make(self.config(&name, &records, &wakes)).await?;
         let handle = self.context.get_stream_no_info(&name).await;
         let lane = Arc::new(Lane {
             handle: handle.map_err(|error| unavailable(&error))?,
@@ -263,6 +286,35 @@ impl NatsQueue {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.insert(stream.clone(), Arc::clone(&lane));
         Ok(lane)
+    }
+
+    /// Makes the stream if it isn't there, and gives it these settings.
+    async fn make(&self, mut config: Config) -> QueueResult<()> {
+        loop {
+            let made = match self.context.get_stream(&config.name).await {
+                Ok(there) => {
+                    let there = there.cached_info();
+                    // Its identity stays.
+                    config.description = Some(identity(&there.config)?.to_owned());
+                    self.context.update_stream(&config).await.map(drop)
+                }
+                Err(error) => match error.kind() {
+                    GetStreamErrorKind::JetStream(error)
+                        if error.error_code() == ErrorCode::STREAM_NOT_FOUND =>
+                    {
+                        let identity = format!("{IDENTITY}{}", Uuid::new_v4());
+                        config.description = Some(identity);
+                        self.context.create_stream(&config).await.map(drop)
+                    }
+                    _ => return Err(unavailable(&error)),
+                },
+            };
+            match made {
+                Ok(()) => return Ok(()),
+                Err(error) if is_there_already(&error) => {}
+                Err(error) => return Err(self.refused(&error)),
+            }
+        }
     }
 
     fn config(&self, name: &str, records: &str, wakes: &str) -> Config {
@@ -477,8 +529,7 @@ impl Queue for NatsQueue {
         let lane = self.lane(stream).await?;
         let info = lane.handle.get_info().await;
         let info = info.map_err(|error| unavailable(&error))?;
-        // The server's clock, when it made the stream.
-        Ok(format!("nats-{}", info.created.unix_timestamp_nanos()))
+        identity(&info.config).map(str::to_owned)
     }
 
     async fn append(&self, stream: &Stream, record: Record) -> QueueResult<Appended> {

@@ -40,14 +40,25 @@ pub(super) fn stream(
 ) -> Result<Validated, Unreadable> {
     let max_rows = memory_bytes / validator.root.slot_bytes.max(1);
     let sent = envelope::read(body, max_rows, memory_bytes)?;
+    batches(validator, &sent.schema, sent.batches, invalid, memory_bytes)
+}
+
+/// Reads batches that have the schema.
+pub(super) fn batches(
+    validator: &Validator,
+    schema: &Schema,
+    batches: Vec<RecordBatch>,
+    invalid: Invalid,
+    memory_bytes: usize,
+) -> Result<Validated, Unreadable> {
     let Kind::Struct(fields) = &validator.root.kind else {
         return Err(bug(&ArrowError::SchemaError("a row is no struct".into())));
     };
-    check_types(fields, &sent.schema)?;
+    check_types(fields, schema)?;
     let mut fate = Fate::new(invalid, memory_bytes);
     let mut kept = Vec::new();
     let mut room = memory_bytes;
-    for batch in sent.batches {
+    for batch in batches {
         let too_large = || Unreadable::TooLarge {
             limit: memory_bytes,
         };

@@ -58,6 +58,24 @@ pub(crate) enum Command {
     /// Ends after `--duration`, or on Ctrl-C; sends then what it has made and says how many rows
     /// the server took. While the server is down it waits.
     Simulate(Simulate),
+    /// Add the rows of files to a Delta table, in one commit, once for each job.
+    ///
+    /// Every row is checked against the declaration first; if one doesn't fit, nothing is written.
+    /// The table is made if it isn't there. A job that was written already is not written again,
+    /// so that a scheduler may repeat it.
+    Write(Write),
+    /// Take events from a broker to their tables.
+    ///
+    /// For production, where servers run with `ingest.writer = false`. Any number may run: for each
+    /// table one writes at a time, and another follows when it is gone. Ctrl-C ends it.
+    Writer(Writer),
+    /// Rewrite small files of Delta tables into larger ones, and keep their logs short.
+    ///
+    /// May run at any time, also beside writers and other compactions; readers see the same rows
+    /// throughout. Servers do this by themselves for tables that take events.
+    Compact(Compact),
+    /// Delete files that no version of a Delta table needs any more.
+    Vacuum(Vacuum),
     /// Print the settings in force, or all there are.
     Config(ShowConfig),
 }
@@ -200,6 +218,91 @@ pub(crate) struct Simulate {
     /// How the totals are shown in the end.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+}
+
+/// How files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FileForm {
+    /// Parquet.
+    Parquet,
+    /// With a header; empty cells are null.
+    Csv,
+    /// An object, or an array of objects.
+    Json,
+    /// An object a line.
+    Ndjson,
+    /// Arrow IPC, file or stream.
+    Arrow,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Write {
+    /// The table, as `database.table`.
+    pub(crate) table: String,
+    /// Files with its rows; columns are found by name.
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Name of the job, of which the table remembers that it was written [default: made of the
+    /// files' contents].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) job: Option<String>,
+    /// How the files are read [default: by their names].
+    #[arg(long, value_name = "FORM", value_enum)]
+    pub(crate) form: Option<FileForm>,
+    /// Only check the rows.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// How it is reported.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Writer {
+    /// Serve `/metrics` and `/health` at this address.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) http: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Compact {
+    /// Only these tables, as `database.table` [default: all that take events].
+    pub(crate) tables: Vec<String>,
+    /// Size of a file that is large enough, such as `128MiB` [default: setting
+    /// `maintenance.target_bytes`].
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    pub(crate) target: Option<u64>,
+    /// Go on, and do it again after this time, such as `1m`.
+    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    pub(crate) every: Option<Duration>,
+    /// How it is reported, a line for each table.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Vacuum {
+    /// Only these tables, as `database.table` [default: all that take events].
+    pub(crate) tables: Vec<String>,
+    /// Keep what a version needed within this time, such as `72h`; at least an hour [default:
+    /// setting `maintenance.keep_files`].
+    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    pub(crate) keep: Option<Duration>,
+    /// Only say what would be deleted.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on, and do it again after this time, such as `24h`.
+    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    pub(crate) every: Option<Duration>,
+    /// How it is reported, a line for each table.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let bytes = super::config::bytes(text).filter(|bytes| *bytes > 0);
+    let bytes = bytes.ok_or("expected a size, such as 128MiB")?;
+    Ok(bytes as u64)
 }
 
 #[derive(Debug, Args)]

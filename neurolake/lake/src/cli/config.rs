@@ -22,6 +22,7 @@ use super::failure::Failure;
 
 pub(crate) use self::file::Shown;
 pub(crate) use self::ingest::{Ingest, Maintenance, Queue};
+pub(crate) use self::value::bytes;
 
 /// Name of the file of settings.
 const FILE: &str = "neurolake.toml";

@@ -35,6 +35,11 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
+    /// The command worked, and what it looked at is not in order.
+    pub(crate) fn finding(message: impl Into<String>) -> Self {
+        Self::new(Exit::Findings, message)
+    }
+
     pub(crate) fn system(message: impl Into<String>) -> Self {
         Self::new(Exit::System, message)
     }

@@ -7,27 +7,24 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
-use neurolake_delta::compact::{CompactOptions, compact};
-use neurolake_delta::maintenance::{LogUpkeep, keep_log};
-use neurolake_delta::vacuum::{Scope, VacuumOptions, vacuum};
 use neurolake_delta::{Location, LogOptions};
 use neurolake_ingest::ingest::Refused;
 use neurolake_ingest::metrics::Metrics;
 use neurolake_ingest::queue::embedded::{EmbeddedQueue, EmbeddedSettings};
 use neurolake_ingest::queue::nats::{NatsCredentials, NatsQueue, NatsSettings};
 use neurolake_ingest::queue::{Queue, QueueError, Stream};
-use neurolake_ingest::writer::Observe;
+use neurolake_ingest::writer::{Candidate, Observe};
 use neurolake_ingest::{Ingest, door, expose};
 use neurolake_model::Catalog;
 use neurolake_query::{RemoteTails, Tail, TailError, Tails, Timeouts};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
-use super::config::{Maintenance, Queue as QueueSettings};
+use super::config::Queue as QueueSettings;
 use super::failure::Failure;
 use super::up::{self, Running};
-use super::{Context, open};
+use super::{Context, maintain, open};
 use crate::Lake;
 
 /// Folder of the queue in the folder of data.
@@ -154,24 +151,37 @@ impl Receiving {
 
     /// Begins to write and to maintain tables, as far as the settings say so.
     pub(super) fn start(&mut self, context: &Context<'_>) {
-        let ingest = self.ingest.clone();
-        let metrics = Arc::clone(&self.metrics);
-        self.work.push(tokio::spawn(watch_queue(ingest, metrics)));
+        self.watch();
         if context.config.ingest.writer {
-            let ingest = self.ingest.clone();
-            let metrics = Arc::clone(&self.metrics);
-            let observe: Observe = Arc::new(move |stream, flushed| {
-                metrics.committed(stream, flushed.rows, flushed.took, flushed.lag);
-            });
-            let end = self.end.subscribe();
-            let write = async move { ingest.write(end, observe).await };
-            self.writers = Some(tokio::spawn(write));
+            self.write(context);
         }
         if context.config.maintenance.enabled {
             let settings = context.config.maintenance.clone();
-            let ingest = self.ingest.clone();
-            self.work.push(tokio::spawn(maintain(ingest, settings)));
+            let upkeep = maintain::keep(self.ingest.clone(), settings, candidate(context));
+            self.work.push(tokio::spawn(upkeep));
         }
+    }
+
+    /// Begins to measure.
+    pub(super) fn watch(&mut self) {
+        let (ingest, metrics) = (self.ingest.clone(), self.metrics());
+        self.work.push(tokio::spawn(watch_queue(ingest, metrics)));
+    }
+
+    pub(super) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Begins to write tables.
+    pub(super) fn write(&mut self, context: &Context<'_>) {
+        let ingest = self.ingest.clone();
+        let metrics = Arc::clone(&self.metrics);
+        let observe: Observe = Arc::new(move |stream, flushed| {
+            metrics.committed(stream, flushed.rows, flushed.took, flushed.lag);
+        });
+        let (end, candidate) = (self.end.subscribe(), candidate(context));
+        let write = async move { ingest.write(end, observe, candidate).await };
+        self.writers = Some(tokio::spawn(write));
     }
 
     /// Writes what is in the queue, if that is quick.
@@ -186,6 +196,20 @@ impl Receiving {
             tracing::warn!("some events are still in the queue; the next start writes them");
         }
     }
+}
+
+/// This process among those that could look after a table; `None` where there is no other, because
+/// the queue is a folder that one process has for itself.
+fn candidate(context: &Context<'_>) -> Option<Candidate> {
+    let QueueSettings::Nats { .. } = context.config.ingest.queue else {
+        return None;
+    };
+    let host = rustix::system::uname();
+    let host = host.nodename().to_string_lossy();
+    Some(Candidate {
+        who: format!("process {} on {host}", std::process::id()),
+        terms: context.config.ingest.lease,
+    })
 }
 
 /// Keeps the gauges true.
@@ -204,54 +228,6 @@ async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>) {
         }
     };
     tokio::join!(ingest.watch_queue(), gauges);
-}
-
-/// Keeps the tables that take events small and quick, one after the other.
-async fn maintain(ingest: Ingest, settings: Maintenance) {
-    let clock = LogOptions::default().clock;
-    let upkeep = LogUpkeep {
-        checkpoint_every: settings.checkpoint_every,
-        retention: settings.keep_log,
-        clock: Arc::clone(&clock),
-    };
-    let compaction = CompactOptions {
-        target_bytes: settings.target_bytes,
-        ..CompactOptions::default()
-    };
-    let vacuuming = VacuumOptions {
-        retention: settings.keep_files,
-        scope: Scope::Everything,
-        clock,
-        ..VacuumOptions::default()
-    };
-    let mut vacuumed = Instant::now();
-    loop {
-        sleep(settings.compact_every).await;
-        let vacuums = settings
-            .vacuum_every
-            .is_some_and(|every| vacuumed.elapsed() >= every);
-        for (stream, _) in ingest.streams() {
-            let Ok(location) = ingest.locate(stream) else {
-                continue;
-            };
-            let upkeep = async {
-                compact(&location, &compaction).await?;
-                keep_log(&location, &upkeep).await?;
-                if vacuums {
-                    vacuum(&location, &vacuuming).await?;
-                }
-                Ok(())
-            };
-            match upkeep.await {
-                // Nothing was sent to it yet.
-                Ok(()) | Err(neurolake_delta::Error::NotATable { .. }) => {}
-                Err(error) => tracing::warn!(table = %stream, %error, "maintenance failed"),
-            }
-        }
-        if vacuums {
-            vacuumed = Instant::now();
-        }
-    }
 }
 
 /// The queue of this process, once it is there.

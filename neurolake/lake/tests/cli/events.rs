@@ -31,20 +31,20 @@ const CATALOG: &str = r#"{
   }]
 }"#;
 
-fn folder() -> Folder {
+pub(crate) fn folder() -> Folder {
     let folder = Folder::new();
     folder.write("catalog.json", CATALOG);
     std::fs::create_dir_all(folder.path(".neurolake/buckets/lake")).unwrap();
     folder
 }
 
-fn row(id: u64) -> String {
+pub(crate) fn row(id: u64) -> String {
     let day = id % 3 + 1;
     format!(r#"{{"id": {id}, "day": "2026-03-0{day}", "text": "it's {id}"}}"#)
 }
 
 /// Body and status of an answer; none if the connection broke.
-fn send(address: &str, path: &str, key: &str, body: &str) -> Option<(u16, Value)> {
+pub(crate) fn send(address: &str, path: &str, key: &str, body: &str) -> Option<(u16, Value)> {
     let request = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
          idempotency-key: {key}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
@@ -56,7 +56,7 @@ fn send(address: &str, path: &str, key: &str, body: &str) -> Option<(u16, Value)
     Some((status, serde_json::from_str(body).ok()?))
 }
 
-fn query(address: &str, sql: &str) -> Vec<Value> {
+pub(crate) fn query(address: &str, sql: &str) -> Vec<Value> {
     let request = format!(
         "POST /api/sql HTTP/1.0\r\nhost: {address}\r\ncontent-length: {}\r\n\
          accept: application/x-ndjson\r\n\r\n{sql}",
@@ -71,9 +71,15 @@ fn query(address: &str, sql: &str) -> Vec<Value> {
         .collect()
 }
 
-fn kill(child: &mut Child) {
+pub(crate) fn kill(child: &mut Child) {
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+/// How often something is killed: `NEUROLAKE_TEST_ROUNDS=100` makes long runs.
+pub(crate) fn rounds(usual: u64) -> u64 {
+    let asked = std::env::var("NEUROLAKE_TEST_ROUNDS");
+    asked.map_or(usual, |rounds| rounds.parse().unwrap())
 }
 
 fn audit(up: &Up, ids: u64) {
@@ -88,7 +94,7 @@ fn audit(up: &Up, ids: u64) {
 fn what_is_acknowledged_stays_once_whatever_is_killed() {
     let folder = folder();
     let mut sent = 0;
-    for round in 0..6 {
+    for round in 0..rounds(6) {
         let mut running = up(&folder);
         // Before anything new: what was there is there, whether in the table or on its way.
         if sent > 0 {
@@ -108,7 +114,7 @@ fn what_is_acknowledged_stays_once_whatever_is_killed() {
         assert_eq!(again.1["duplicate"], true, "{}", again.1);
         audit(&running, sent);
         // Before, in and after the first commits.
-        thread::sleep(Duration::from_millis(130 * round));
+        thread::sleep(Duration::from_millis(130 * (round % 6)));
         kill(&mut running.child);
     }
     let mut running = up(&folder);

@@ -57,6 +57,7 @@ pub(super) struct Ingest {
     pub(super) flush_bytes: Option<Text>,
     pub(super) lag: Option<Text>,
     pub(super) writer: Option<Text>,
+    pub(super) lease: Option<Text>,
     pub(super) tail: Option<Text>,
 }
 

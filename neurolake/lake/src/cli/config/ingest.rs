@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use neurolake_delta::lease::Terms;
 use neurolake_ingest as ingest;
 use neurolake_query::SecretString;
 
@@ -17,6 +18,7 @@ pub(crate) struct Ingest {
     pub(crate) settings: ingest::Settings,
     pub(crate) body_bytes: usize,
     pub(crate) writer: bool,
+    pub(crate) lease: Terms,
     pub(crate) tail: Option<String>,
 }
 
@@ -135,6 +137,13 @@ pub(super) fn ingest(file: &File, place: &Place<'_>) -> Result<Ingest, Failure> 
         settings,
         body_bytes: section.bytes("body_bytes", given.body_bytes.as_ref(), 16 << 20)?,
         writer: section.switch("writer", given.writer.as_ref())?,
+        lease: Terms {
+            time_to_live: section.time(
+                "lease",
+                given.lease.as_ref(),
+                Terms::default().time_to_live,
+            )?,
+        },
         tail: section.read(
             "tail",
             given.tail.as_ref(),

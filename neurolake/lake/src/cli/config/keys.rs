@@ -68,6 +68,8 @@ pub(crate) const KEYS: &[Key] = keys! {
         "How old the oldest row may be that is not in its table before clients are turned away.";
     "ingest.writer" = "true",
         "Whether this server writes events to their tables. Not so: `writer` runs elsewhere.";
+    "ingest.lease" = "\"15s\"",
+        "With NATS: after how long without a sign of whoever writes or maintains a table another process does. Too short, and a slow store takes tables away from processes that are well.";
     "ingest.tail" = "\"https://lake.example.org\"",
         "Server whose queue holds the newest rows, for commands such as `query`. Not set: the server that serves the folder of data, if there is one.";
     "maintenance.enabled" = "true",

@@ -1,0 +1,376 @@
+//! Small files into large ones, old files away: beside the server, or as `compact` and `vacuum`.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use futures::future::join_all;
+use neurolake_delta::compact::{CompactOptions, Compacted, compact};
+use neurolake_delta::lease::Lease;
+use neurolake_delta::maintenance::{LogUpkeep, keep_log};
+use neurolake_delta::vacuum::{Scope, VacuumOptions, vacuum};
+use neurolake_delta::{Error, Location, LogOptions};
+use neurolake_ingest::Ingest;
+use neurolake_ingest::queue::Stream;
+use neurolake_ingest::writer::{Candidate, causes};
+use neurolake_model::{Catalog, Source};
+use serde::Serialize;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use super::arguments::{Compact, ReportFormat, Vacuum};
+use super::config::Maintenance;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::query::count;
+use super::talk::print;
+use super::{Context, Outcome, open, up};
+
+/// Whoever holds the lease of it maintains the table.
+const ROLE: &str = "maintenance";
+
+/// Keeps the tables that take events small and quick, one at a time. Where other processes could do
+/// that as well, this one is a candidate among them.
+pub(super) async fn keep(ingest: Ingest, settings: Maintenance, candidate: Option<Candidate>) {
+    let streams: Vec<Stream> = ingest.streams().map(|(stream, _)| stream.clone()).collect();
+    // Rewriting takes memory.
+    let turn = Semaphore::new(1);
+    let keep = |stream: Stream| {
+        let (ingest, settings, candidate, turn) = (&ingest, &settings, &candidate, &turn);
+        async move {
+            let Ok(location) = ingest.locate(&stream) else {
+                return;
+            };
+            loop {
+                let lease = match candidate {
+                    Some(candidate) => Some(lease(ingest, &stream, &location, candidate).await),
+                    None => None,
+                };
+                keep_one(&stream, &location, settings, lease.as_ref(), turn).await;
+            }
+        }
+    };
+    join_all(streams.into_iter().map(keep)).await;
+}
+
+async fn lease(
+    ingest: &Ingest,
+    stream: &Stream,
+    location: &Location,
+    candidate: &Candidate,
+) -> Lease {
+    loop {
+        // As long as nothing has come there is nothing to maintain.
+        if ingest
+            .bounds(stream)
+            .await
+            .is_ok_and(|bounds| bounds.last > 0)
+        {
+            match Lease::acquire(location, ROLE, &candidate.who, candidate.terms).await {
+                Ok(lease) => return lease,
+                Err(error) => tracing::warn!(
+                    table = %stream,
+                    error = causes(&error),
+                    "no lease for maintenance"
+                ),
+            }
+        }
+        sleep(candidate.terms.time_to_live).await;
+    }
+}
+
+/// Returns when the lease is lost.
+async fn keep_one(
+    stream: &Stream,
+    location: &Location,
+    settings: &Maintenance,
+    lease: Option<&Lease>,
+    turn: &Semaphore,
+) {
+    let compaction = compaction(settings);
+    let mut vacuumed = Instant::now();
+    loop {
+        sleep(settings.compact_every).await;
+        if lease.is_some_and(|lease| !lease.is_held()) {
+            return;
+        }
+        let vacuums = settings
+            .vacuum_every
+            .is_some_and(|every| vacuumed.elapsed() >= every);
+        let _turn = turn.acquire().await;
+        let upkeep = async {
+            compact(location, &compaction).await?;
+            keep_log(location, &upkeep(settings)).await?;
+            if vacuums {
+                vacuum(location, &vacuuming(settings)).await?;
+            }
+            Ok(())
+        };
+        match upkeep.await {
+            // Nothing was sent to it yet.
+            Ok(()) | Err(Error::NotATable { .. }) => {}
+            Err(error) => {
+                tracing::warn!(table = %stream, error = causes(&error), "maintenance failed");
+            }
+        }
+        if vacuums {
+            vacuumed = Instant::now();
+        }
+    }
+}
+
+fn compaction(settings: &Maintenance) -> CompactOptions {
+    CompactOptions {
+        target_bytes: settings.target_bytes,
+        ..CompactOptions::default()
+    }
+}
+
+fn upkeep(settings: &Maintenance) -> LogUpkeep {
+    LogUpkeep {
+        checkpoint_every: settings.checkpoint_every,
+        retention: settings.keep_log,
+        clock: LogOptions::default().clock,
+    }
+}
+
+fn vacuuming(settings: &Maintenance) -> VacuumOptions {
+    VacuumOptions {
+        retention: settings.keep_files,
+        scope: Scope::Everything,
+        clock: LogOptions::default().clock,
+        ..VacuumOptions::default()
+    }
+}
+
+/// What became of one table.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    table: String,
+    /// Files that went, or would go.
+    files_removed: usize,
+    /// Files that came in their place.
+    files_added: usize,
+    /// Size of the files that went.
+    bytes_removed: u64,
+    /// Size of the files that came.
+    bytes_added: u64,
+    /// Files that could not be rewritten, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    left_alone: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// `compact`
+pub(super) async fn run_compact(context: &Context<'_>, arguments: &Compact) -> Outcome {
+    let settings = Maintenance {
+        target_bytes: arguments
+            .target
+            .unwrap_or(context.config.maintenance.target_bytes),
+        ..context.config.maintenance.clone()
+    };
+    let pass = async |table: String, location: Location| {
+        let done = async {
+            let options = CompactOptions {
+                // Nobody waits for a minute here, and nothing that is older is settled later.
+                settle: Duration::ZERO,
+                ..compaction(&settings)
+            };
+            let done = compact(&location, &options).await?;
+            keep_log(&location, &upkeep(&settings)).await?;
+            Ok(done)
+        };
+        Report::of(table, done.await.map(Report::from))
+    };
+    repeat(
+        context,
+        &arguments.tables,
+        arguments.every,
+        arguments.format,
+        "rewritten",
+        pass,
+    )
+    .await
+}
+
+/// `vacuum`
+pub(super) async fn run_vacuum(context: &Context<'_>, arguments: &Vacuum) -> Outcome {
+    let settings = &context.config.maintenance;
+    let options = VacuumOptions {
+        retention: arguments.keep.unwrap_or(settings.keep_files),
+        dry_run: arguments.dry_run,
+        ..vacuuming(settings)
+    };
+    let word = match arguments.dry_run {
+        true => "to delete",
+        false => "deleted",
+    };
+    let pass = async |table: String, location: Location| {
+        let done = vacuum(&location, &options).await.map(|done| Report {
+            files_removed: done.files.len(),
+            bytes_removed: done.bytes,
+            ..Report::default()
+        });
+        Report::of(table, done)
+    };
+    repeat(
+        context,
+        &arguments.tables,
+        arguments.every,
+        arguments.format,
+        word,
+        pass,
+    )
+    .await
+}
+
+/// Goes over the tables once, or again and again until it is asked to end.
+async fn repeat(
+    context: &Context<'_>,
+    names: &[String],
+    every: Option<Duration>,
+    format: ReportFormat,
+    word: &str,
+    mut pass: impl AsyncFnMut(String, Location) -> Option<Report>,
+) -> Outcome {
+    let catalog = open::catalog(context)?;
+    let tables = tables(&catalog, names)?;
+    let lake = open::lake_with(context, catalog, None)?;
+    let mut located = Vec::new();
+    for (database, table) in tables {
+        let location = lake.engine().location(&database, &table)?;
+        located.push((format!("{database}.{table}"), location));
+    }
+    let mut end = Box::pin(up::asked_to_end()?);
+    loop {
+        let mut is_good = true;
+        for (name, location) in &located {
+            // Both can be left at any line.
+            let report = tokio::select! {
+                report = pass(name.clone(), location.clone()) => report,
+                () = &mut end => return Ok(ended(every)),
+            };
+            let Some(report) = report else {
+                continue;
+            };
+            is_good &= report.error.is_none();
+            report.print(format, word)?;
+        }
+        let Some(every) = every else {
+            return Ok(match is_good {
+                true => Exit::Done,
+                false => Exit::Findings,
+            });
+        };
+        tokio::select! {
+            () = sleep(every) => {}
+            () = &mut end => return Ok(Exit::Done),
+        }
+    }
+}
+
+/// What runs for ever is meant to be ended.
+fn ended(every: Option<Duration>) -> Exit {
+    match every {
+        Some(_) => Exit::Done,
+        None => Exit::Interrupted,
+    }
+}
+
+/// Those that are named, or those that take events.
+fn tables(catalog: &Catalog, names: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    if names.is_empty() {
+        let taking = catalog.tables().filter(|(_, table)| table.ingest);
+        return Ok(taking
+            .map(|(database, table)| (database.name.clone(), table.name.clone()))
+            .collect());
+    }
+    let mut found = Vec::new();
+    for name in names {
+        let (database, table) = open::find(catalog, name)?;
+        if !matches!(table.source, Source::Delta { .. }) {
+            return Err(Failure::usage(format!("`{name}` is no Delta table")));
+        }
+        found.push((database.name.clone(), table.name.clone()));
+    }
+    Ok(found)
+}
+
+impl From<Compacted> for Report {
+    fn from(done: Compacted) -> Self {
+        let left = done.left_alone.into_iter();
+        Self {
+            files_removed: done.files_removed,
+            files_added: done.files_added,
+            bytes_removed: done.bytes_read,
+            bytes_added: done.bytes_written,
+            left_alone: left
+                .map(|left| format!("{}: {}", count(left.files, "file"), left.reason))
+                .collect(),
+            ..Self::default()
+        }
+    }
+}
+
+impl Report {
+    fn of(table: String, done: Result<Self, Error>) -> Option<Self> {
+        match done {
+            Ok(report) => Some(Self { table, ..report }),
+            // Nothing was written to it yet.
+            Err(Error::NotATable { .. }) => None,
+            Err(error) => Some(Self {
+                table,
+                error: Some(causes(&error)),
+                ..Self::default()
+            }),
+        }
+    }
+
+    fn print(&self, format: ReportFormat, word: &str) -> Result<(), Failure> {
+        match format {
+            ReportFormat::Text => print(&self.text(word)),
+            ReportFormat::Json => {
+                let json = serde_json::to_string(self);
+                let json =
+                    json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
+                print(&format!("{json}\n"))
+            }
+        }
+    }
+
+    fn text(&self, word: &str) -> String {
+        let mut text = format!("{}: ", self.table);
+        if let Some(error) = &self.error {
+            let _ = write!(text, "failed: {error}");
+        } else {
+            let files = count(self.files_removed, "file");
+            let _ = write!(text, "{files} {word}, {}", size(self.bytes_removed));
+            if self.files_added > 0 {
+                let files = count(self.files_added, "file");
+                let _ = write!(text, ", into {files}, {}", size(self.bytes_added));
+            }
+        }
+        for left in &self.left_alone {
+            let _ = write!(text, "\n  left alone: {left}");
+        }
+        text.push('\n');
+        text
+    }
+}
+
+/// Bytes for people.
+pub(super) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "B";
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = larger;
+    }
+    match unit {
+        "B" => format!("{bytes} B"),
+        unit => format!("{value:.1} {unit}"),
+    }
+}

@@ -1,0 +1,54 @@
+//! `writer`: takes events from a broker to their tables.
+
+use std::future::IntoFuture;
+
+use axum::Router;
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use super::arguments::Writer;
+use super::config::Queue;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::{Context, Outcome, ingest, open, up};
+
+pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
+    let Queue::Nats { .. } = context.config.ingest.queue else {
+        return Err(Failure::usage(
+            "the queue of events is a folder, which belongs to the process that serves it",
+        )
+        .hint("`up` writes its tables; a writer of its own needs a broker, see `ingest.queue`"));
+    };
+    let catalog = open::catalog(context)?;
+    let Some(mut receiving) = ingest::receive(context, &catalog).await? else {
+        return Err(Failure::usage("no table takes events")
+            .hint("declare one with `#[table(delta = ..., ingest)]`"));
+    };
+    let mut end = Box::pin(up::asked_to_end()?);
+    receiving.watch();
+    receiving.write(context);
+    let tables = receiving.ingest.streams().count();
+    context
+        .talk
+        .say(&format!("writing {}", super::query::count(tables, "table")));
+    match &arguments.http {
+        Some(address) => {
+            let listener = TcpListener::bind(address).await.map_err(|error| {
+                Failure::system(format!("can't listen on {address}")).caused_by(error)
+            })?;
+            let metrics = receiving.metrics();
+            let router = Router::new()
+                .route("/health", get(async || "ok\n"))
+                .route("/metrics", get(async move || metrics.text()));
+            tokio::select! {
+                served = axum::serve(listener, router).into_future() => {
+                    served.map_err(|error| Failure::system("the server broke down").caused_by(error))?;
+                }
+                () = &mut end => {}
+            }
+        }
+        None => end.await,
+    }
+    receiving.finish().await;
+    Ok(Exit::Done)
+}

@@ -15,7 +15,7 @@ use crate::server::Server;
 use crate::up::{Up, terminate, up};
 
 /// How long a row may take to be accepted while things break.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Killed with the test.
 struct Writer(Child);

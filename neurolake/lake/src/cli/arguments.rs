@@ -170,6 +170,10 @@ pub(crate) struct Doctor {
     /// How findings are shown.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+    /// Prove for each bucket that of several writers of the same object one wins, which all commits
+    /// to Delta tables rest on. Writes and deletes about a thousand small objects in each.
+    #[arg(long, conflicts_with = "tables")]
+    pub(crate) prove_commits: bool,
     /// Seconds that one table may take to open.
     #[arg(long, value_name = "N", default_value_t = 20)]
     pub(crate) patience: u64,

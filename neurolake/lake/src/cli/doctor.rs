@@ -1,9 +1,10 @@
 //! `doctor`
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use neurolake_query::Lake as Engine;
 use neurolake_query::doctor::{Checkup, Outcome as Health, StoreOutcome, StoreReport, TableReport};
 use serde::Serialize;
 
@@ -71,9 +72,15 @@ async fn examine(context: &Context<'_>, arguments: &Doctor) -> Outcome {
     } else {
         Vec::new()
     };
+    let mut proofs = Vec::new();
+    if arguments.prove_commits {
+        for report in &stores {
+            proofs.extend(prove(lake, report).await);
+        }
+    }
     let report = Report {
         tables,
-        stores: stores.into_iter().filter_map(store).collect(),
+        stores: stores.into_iter().filter_map(store).chain(proofs).collect(),
     };
     match arguments.format {
         ReportFormat::Text => {
@@ -109,6 +116,21 @@ fn table(report: TableReport) -> Finding {
         Health::Broken(error) => finding.blame(error),
     }
     finding
+}
+
+/// `None` where nothing can be committed.
+async fn prove(lake: &Engine, report: &StoreReport) -> Option<Finding> {
+    let (Some(bucket), StoreOutcome::Reachable) = (&report.bucket, &report.outcome) else {
+        return None;
+    };
+    let begun = Instant::now();
+    let proof = lake.prove_put_if_absent(&report.store, bucket).await;
+    let name = format!("{}: {bucket}, commits", report.store);
+    let mut finding = Finding::ok(name, report.kind.to_owned(), begun.elapsed());
+    if let Err(error) = proof {
+        finding.blame(error);
+    }
+    Some(finding)
 }
 
 /// `None` where there was nothing to look at.

@@ -188,6 +188,16 @@ fn small_files_are_merged_and_the_rows_stay() {
 }
 
 #[test]
+fn the_doctor_proves_that_commits_are_safe() {
+    let folder = folder();
+    let found = folder.expect(0, &["doctor", "--prove-commits"]).stdout;
+    assert!(
+        found.contains("ok       store  default: s3://lake, commits"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_writer_of_its_own_needs_a_broker() {
     let folder = folder();
     let refused = folder.expect(2, &["writer"]);

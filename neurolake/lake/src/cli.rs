@@ -19,6 +19,7 @@ mod output;
 mod query;
 mod show_config;
 mod simulate;
+mod status;
 mod tables;
 mod talk;
 mod text_table;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use tracing_subscriber::EnvFilter;
 
+use super::status::Above;
+
 /// File of settings.
 pub(crate) const CONFIG: &str = "NEUROLAKE_CONFIG";
 /// `catalog.json` to use in place of the program's own tables.
@@ -12,11 +14,13 @@ pub(crate) const CATALOG: &str = "NEUROLAKE_CATALOG";
 pub(crate) const DATA: &str = "NEUROLAKE_DATA";
 /// What is logged to standard error, such as `info` or `neurolake_serve=debug`.
 pub(crate) const LOG: &str = "NEUROLAKE_LOG";
+/// How it is logged: as text, or as `json`.
+pub(crate) const LOG_FORMAT: &str = "NEUROLAKE_LOG_FORMAT";
 /// No colours, see <https://no-color.org>.
 pub(crate) const NO_COLOR: &str = "NO_COLOR";
 
 /// All of them with what they mean, for the reference.
-pub(crate) const ALL: [(&str, &str); 6] = [
+pub(crate) const ALL: [(&str, &str); 7] = [
     (CONFIG, "File of settings; `--config` wins."),
     (
         CATALOG,
@@ -26,6 +30,10 @@ pub(crate) const ALL: [(&str, &str); 6] = [
     (
         LOG,
         "What is logged to standard error: `warn` (default), `info`, `neurolake_serve=debug`...",
+    ),
+    (
+        LOG_FORMAT,
+        "`json`: an object a line, for collectors of logs.",
     ),
     (NO_COLOR, "Set to anything: no colours."),
     (
@@ -58,10 +66,13 @@ const QUIET: &str = "warn,deltalake_core=error,buoyant_kernel=off";
 /// Logs to standard error.
 pub(crate) fn start_log() {
     let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(QUIET));
-    // A program that embeds this one may have a log of its own.
-    let _ = tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
+        .with_writer(Above)
+        .with_ansi(false);
+    // A program that embeds this one may have a log of its own.
+    let _ = match std::env::var_os(LOG_FORMAT) {
+        Some(format) if format == "json" => log.json().try_init(),
+        _ => log.try_init(),
+    };
 }

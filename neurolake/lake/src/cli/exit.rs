@@ -36,6 +36,7 @@ Environment:
   NEUROLAKE_CATALOG  `catalog.json` to use in place of the program's own tables
   NEUROLAKE_DATA     folder of data
   NEUROLAKE_LOG      what is logged to standard error, such as `info` or `neurolake_serve=debug`
+  NEUROLAKE_LOG_FORMAT  `json`: an object a line
   NO_COLOR           no colours";
 
 impl From<Exit> for ExitCode {

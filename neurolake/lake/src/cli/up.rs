@@ -22,7 +22,7 @@ use super::ingest::{self, Receiving};
 use super::output::write_atomically;
 use super::query::count;
 use super::talk::print;
-use super::{Context, Outcome, open, simulate};
+use super::{Context, Outcome, open, simulate, status};
 use crate::made_up::Options;
 
 /// Where it listens when nothing else is said.
@@ -58,6 +58,9 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
         () = &mut end => return Ok(Exit::Done),
     };
     let _endpoints = ready.announce(context)?;
+    let status = ready.receiving.as_ref();
+    let status = status.filter(|_| context.talk.is_watched());
+    let status = status.map(|receiving| tokio::spawn(status::show(receiving.ingest.clone())));
     let serve = ready.doors.clone().serve(listener, end);
     let served = if arguments.simulate {
         let simulate = simulate::accompany(context, ready.running.http.clone());
@@ -71,6 +74,10 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
     } else {
         serve.await
     };
+    if let Some(status) = status {
+        status.abort();
+        status::clear();
+    }
     if let Some(receiving) = ready.receiving {
         receiving.finish().await;
     }

@@ -96,6 +96,8 @@ pub struct Lane {
     tail: Arc<Tail>,
     position: watch::Sender<Position>,
     urgent: Arc<Notify>,
+    /// The last offset that the queue has forgotten, which is in the table, whoever writes it.
+    settled: AtomicU64,
     /// Whether this process writes the table at the moment.
     is_written_here: Arc<AtomicBool>,
 }
@@ -170,6 +172,7 @@ impl Ingest {
                 table: Arc::new(table.clone()),
                 position: watch::Sender::new(Position::default()),
                 urgent: Arc::default(),
+                settled: AtomicU64::new(0),
                 is_written_here: Arc::default(),
             };
             (stream, Arc::new(lane))
@@ -238,7 +241,9 @@ impl Ingest {
                 retry_after: Duration::from_secs(5),
             });
         }
-        let lag = lane.tail.oldest_above(lane.position.borrow().offset);
+        let settled = lane.settled.load(Ordering::Relaxed);
+        let settled = lane.position.borrow().offset.max(settled);
+        let lag = lane.tail.oldest_above(settled);
         let lag = lag.map_or(0, |received| self.now().saturating_sub(received));
         let lag = Duration::from_micros(u64::try_from(lag).unwrap_or(0));
         if lag >= self.shared.settings.lag {
@@ -267,14 +272,16 @@ impl Ingest {
     ) -> Result<Option<u64>, Refused> {
         let lane = self.lane(stream)?;
         let wait = async {
-            if lane.is_written_here.load(Ordering::Relaxed) {
+            // Looked at again and again: somebody else may take over.
+            while lane.is_written_here.load(Ordering::Relaxed) {
                 let mut position = lane.position.subscribe();
                 lane.urgent.notify_one();
                 let is_there = |position: &Position| position.offset >= wanted;
-                let there = position.wait_for(is_there).await;
-                return there
-                    .map(|position| position.version)
-                    .map_err(|_| Refused::Table("the writer has ended".into()));
+                if let Ok(there) = timeout(LOOK, position.wait_for(is_there)).await {
+                    return there
+                        .map(|position| position.version)
+                        .map_err(|_| Refused::Table("the writer has ended".into()));
+                }
             }
             self.look_until(stream, wanted).await
         };
@@ -382,7 +389,9 @@ impl Ingest {
         let rows = taken.iter().filter_map(|taken| taken.rows());
         let rows = rows.filter(|rows| rows.num_rows() > 0);
         // Many small requests are one batch to a query.
-        let fitting: Vec<_> = rows.filter_map(|rows| fit(rows, &schema).ok()).collect();
+        let fitting: Vec<_> = rows
+            .filter_map(|rows| fit(&known(rows, &schema), &schema).ok())
+            .collect();
         let rows = match fitting.is_empty() {
             true => Vec::new(),
             false => vec![concat_batches(&schema, &fitting)?],
@@ -408,14 +417,31 @@ impl Ingest {
         self.shared.stored_bytes.load(Ordering::Relaxed)
     }
 
-    /// Looks at the queue's size from time to time. Runs until it is dropped.
+    /// Looks at the queue from time to time: how large it is, and which rows are in their tables,
+    /// as far as others write them. Runs until it is dropped.
     pub async fn watch_queue(&self) {
         loop {
+            for lane in self.shared.streams.values() {
+                self.settle(lane).await;
+            }
             match self.shared.queue.stored_bytes().await {
                 Ok(bytes) => self.shared.stored_bytes.store(bytes, Ordering::Relaxed),
                 Err(error) => tracing::warn!(%error, "the queue's size is not known"),
             }
             sleep(LOOK).await;
+        }
+    }
+
+    /// Forgets what somebody else has written.
+    async fn settle(&self, lane: &Lane) {
+        let settled = lane.settled.load(Ordering::Relaxed);
+        if lane.is_written_here.load(Ordering::Relaxed) || lane.tail.oldest_above(settled).is_none()
+        {
+            return;
+        }
+        if let Ok(bounds) = self.shared.queue.bounds(&lane.stream).await {
+            lane.settled.fetch_max(bounds.trimmed, Ordering::Relaxed);
+            lane.tail.forget(bounds.trimmed);
         }
     }
 
@@ -471,6 +497,15 @@ impl Ingest {
             }
         }
     }
+}
+
+/// Rows without the columns that only a newer declaration has, which the writer adds to the table.
+fn known(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
+    let fields = rows.schema_ref().fields().iter().enumerate();
+    let known = fields
+        .filter(|(_, field)| !field.is_nullable() || schema.field_with_name(field.name()).is_ok());
+    let known: Vec<usize> = known.map(|(column, _)| column).collect();
+    rows.project(&known).unwrap_or_else(|_| rows.clone())
 }
 
 #[async_trait]

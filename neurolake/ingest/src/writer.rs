@@ -27,6 +27,8 @@ use crate::tail::{Tail, Taken};
 
 /// Whoever holds the lease of it writes the table.
 const ROLE: &str = "writer";
+/// Who holds the lease and can't write for so long lets others try.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Longest pause after a failure.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
@@ -140,6 +142,8 @@ struct Open {
     /// Of the transactions for this stream.
     application: String,
     from: u64,
+    /// The log of the dead letters, once there are some.
+    dead_letters: Option<Log>,
     /// Committed, and in the queue for [`Flush::grace`].
     settled: VecDeque<(Instant, u64)>,
 }
@@ -180,17 +184,26 @@ impl Writer {
                 () = asked_to_end(&mut end) => return,
             };
             tracing::info!(table = %self.stream, epoch = lease.epoch(), "writing the table");
-            let has_ended = tokio::select! {
-                () = self.run(end.clone()) => true,
+            let ended = tokio::select! {
+                as_asked = self.run_patiently(end.clone(), Some(PATIENCE)) => Some(as_asked),
                 // A commit that is under way may still succeed: its transaction decides.
-                () = lease.lost() => false,
+                () = lease.lost() => None,
             };
             self.is_writing.store(false, Ordering::Relaxed);
-            if has_ended {
-                lease.release().await;
+            let Some(as_asked) = ended else {
+                tracing::warn!(table = %self.stream, "the lease was lost; somebody else may write now");
+                continue;
+            };
+            lease.release().await;
+            if as_asked {
                 return;
             }
-            tracing::warn!(table = %self.stream, "the lease was lost; somebody else may write now");
+            tracing::warn!(table = %self.stream, "gave up the lease, so that somebody else may try");
+            tokio::select! {
+                biased;
+                () = sleep(candidate.terms.time_to_live * 2) => {}
+                () = asked_to_end(&mut end) => return,
+            }
         }
     }
 
@@ -218,17 +231,31 @@ impl Writer {
 
     /// Writes until `end` is there, and then what is left in the queue at that moment. Troubles
     /// are reported and tried again: records wait in the queue.
-    pub async fn run(&self, mut end: watch::Receiver<bool>) {
+    pub async fn run(&self, end: watch::Receiver<bool>) {
+        self.run_patiently(end, None).await;
+    }
+
+    /// Ends as well if there was nothing but trouble for so long; says whether it ended as asked.
+    async fn run_patiently(
+        &self,
+        mut end: watch::Receiver<bool>,
+        patience: Option<Duration>,
+    ) -> bool {
         self.is_writing.store(true, Ordering::Relaxed);
         let mut pause = Duration::ZERO;
+        let mut troubled = Instant::now();
         loop {
             let started = Instant::now();
             let trouble = match self.write(&mut end).await {
-                Ok(()) => return,
+                Ok(()) => return true,
                 Err(trouble) => trouble,
             };
             if started.elapsed() > LONGEST_PAUSE {
                 pause = Duration::ZERO;
+                troubled = Instant::now();
+            }
+            if patience.is_some_and(|patience| troubled.elapsed() > patience) {
+                return false;
             }
             if trouble.is_harmless() {
                 tracing::info!(table = %self.stream, %trouble, "looking at the table again");
@@ -244,13 +271,15 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = sleep(pause) => {}
-                () = asked_to_end(&mut end) => return,
+                () = asked_to_end(&mut end) => return true,
             }
         }
     }
 
     async fn write(&self, end: &mut watch::Receiver<bool>) -> Result<(), Trouble> {
         let mut open: Option<Open> = None;
+        // The end of the queue when the end was asked for; others may go on to append.
+        let mut last = None;
         loop {
             let after = match &open {
                 Some(open) => open.from,
@@ -266,7 +295,11 @@ impl Writer {
             };
             let is_ending = *end.borrow();
             let is_more = if is_ending {
-                self.queue.bounds(&self.stream).await?.last > after
+                let last = match last {
+                    Some(last) => last,
+                    None => *last.insert(self.queue.bounds(&self.stream).await?.last),
+                };
+                last > after
             } else {
                 let settled = open.as_ref().and_then(|open| open.settled.front());
                 let trim_at = settled.map(|(at, _)| *at + self.flush.grace);
@@ -353,6 +386,7 @@ impl Writer {
             log,
             application,
             from,
+            dead_letters: None,
             settled: VecDeque::from([(Instant::now(), from)]),
         })
     }
@@ -394,7 +428,7 @@ impl Writer {
         let (files, rows) = self.write_files(&open.log, &batch, &mut dead).await?;
         let count = dead.len();
         if !dead.is_empty() {
-            self.set_aside(dead, &open.application, to).await?;
+            self.set_aside(dead, open, to).await?;
         }
         let bytes = files.bytes();
         let step = Transaction {
@@ -505,12 +539,19 @@ impl Writer {
     async fn set_aside(
         &self,
         mut letters: Vec<SetAside>,
-        application: &str,
+        open: &mut Open,
         to: u64,
     ) -> Result<(), Trouble> {
-        let location = dead_letters::location(&self.location);
-        let schema = dead_letters::schema();
-        let mut log = Log::open_or_create(&location, &schema, &[], &self.options).await?;
+        let application = open.application.as_str();
+        let log = match &mut open.dead_letters {
+            Some(log) => log,
+            none => {
+                let location = dead_letters::location(&self.location);
+                let schema = dead_letters::schema();
+                let log = Log::open_or_create(&location, &schema, &[], &self.options).await?;
+                none.insert(log)
+            }
+        };
         let from = log.transaction(application).await?;
         letters.retain(|aside| aside.offset > offset(from));
         if letters.is_empty() {

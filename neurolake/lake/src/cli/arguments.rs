@@ -277,7 +277,7 @@ pub(crate) struct Compact {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) target: Option<u64>,
     /// Go on, and do it again after this time, such as `1m`.
-    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) every: Option<Duration>,
     /// How it is reported, a line for each table.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
@@ -290,17 +290,23 @@ pub(crate) struct Vacuum {
     pub(crate) tables: Vec<String>,
     /// Keep what a version needed within this time, such as `72h`; at least an hour [default:
     /// setting `maintenance.keep_files`].
-    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) keep: Option<Duration>,
     /// Only say what would be deleted.
     #[arg(long)]
     pub(crate) dry_run: bool,
     /// Go on, and do it again after this time, such as `24h`.
-    #[arg(long, value_name = "TIME", value_parser = simulate::duration)]
+    #[arg(long, value_name = "TIME", value_parser = time)]
     pub(crate) every: Option<Duration>,
     /// How it is reported, a line for each table.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
+}
+
+/// As in settings.
+fn time(text: &str) -> Result<Duration, String> {
+    let time = super::config::duration(text).filter(|time| *time > Duration::ZERO);
+    time.ok_or_else(|| "expected a time, such as 30s, 5m or 24h".to_owned())
 }
 
 fn size(text: &str) -> Result<u64, String> {

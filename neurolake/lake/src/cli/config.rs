@@ -22,7 +22,7 @@ use super::failure::Failure;
 
 pub(crate) use self::file::Shown;
 pub(crate) use self::ingest::{Ingest, Maintenance, Queue};
-pub(crate) use self::value::bytes;
+pub(crate) use self::value::{bytes, duration};
 
 /// Name of the file of settings.
 const FILE: &str = "neurolake.toml";

@@ -25,7 +25,7 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "Exit codes:
   0    done
   1    something is not in order: `doctor` found broken tables, `tables` found none, rows for
-       `write` don't fit
+       `write` don't fit, `compact` or `vacuum` failed for a table
   2    arguments, settings or the statement are wrong
   3    no answer: a table that the statement names is broken, or a limit was reached
   4    the machine refused: a file can't be read or written, a port is taken

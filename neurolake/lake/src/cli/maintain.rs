@@ -9,9 +9,9 @@ use neurolake_delta::lease::Lease;
 use neurolake_delta::maintenance::{LogUpkeep, keep_log};
 use neurolake_delta::vacuum::{Scope, VacuumOptions, vacuum};
 use neurolake_delta::{Error, Location, LogOptions};
-use neurolake_ingest::Ingest;
 use neurolake_ingest::queue::Stream;
 use neurolake_ingest::writer::{Candidate, causes};
+use neurolake_ingest::{Ingest, dead_letters};
 use neurolake_model::{Catalog, Source};
 use serde::Serialize;
 use tokio::sync::Semaphore;
@@ -25,6 +25,8 @@ use super::query::count;
 use super::talk::print;
 use super::{Context, Outcome, open, up};
 
+/// When the first vacuum comes at the latest.
+const FIRST_VACUUM: Duration = Duration::from_mins(10);
 /// Whoever holds the lease of it maintains the table.
 const ROLE: &str = "maintenance";
 
@@ -86,34 +88,39 @@ async fn keep_one(
     lease: Option<&Lease>,
     turn: &Semaphore,
 ) {
-    let compaction = compaction(settings);
-    let mut vacuumed = Instant::now();
+    let places = [location.clone(), dead_letters::location(location)];
+    let (compaction, upkeep, vacuuming) =
+        (compaction(settings), upkeep(settings), vacuuming(settings));
+    // A process that is started anew each day vacuums as well.
+    let first = |every: Duration| Instant::now() + every.min(FIRST_VACUUM);
+    let mut vacuum_at = settings.vacuum_every.map(first);
     loop {
         sleep(settings.compact_every).await;
         if lease.is_some_and(|lease| !lease.is_held()) {
             return;
         }
-        let vacuums = settings
-            .vacuum_every
-            .is_some_and(|every| vacuumed.elapsed() >= every);
+        let vacuums = vacuum_at.is_some_and(|at| Instant::now() >= at);
         let _turn = turn.acquire().await;
-        let upkeep = async {
-            compact(location, &compaction).await?;
-            keep_log(location, &upkeep(settings)).await?;
-            if vacuums {
-                vacuum(location, &vacuuming(settings)).await?;
-            }
-            Ok(())
-        };
-        match upkeep.await {
-            // Nothing was sent to it yet.
-            Ok(()) | Err(Error::NotATable { .. }) => {}
-            Err(error) => {
-                tracing::warn!(table = %stream, error = causes(&error), "maintenance failed");
+        for place in &places {
+            // One of them may fail without the others.
+            let compacted = compact(place, &compaction).await.map(drop);
+            let kept = keep_log(place, &upkeep).await.map(drop);
+            let vacuumed = match vacuums {
+                true => vacuum(place, &vacuuming).await.map(drop),
+                false => Ok(()),
+            };
+            for done in [compacted, kept, vacuumed] {
+                match done {
+                    // Nothing was sent to it yet.
+                    Ok(()) | Err(Error::NotATable { .. }) => {}
+                    Err(error) => {
+                        tracing::warn!(table = %stream, error = causes(&error), "maintenance failed");
+                    }
+                }
             }
         }
         if vacuums {
-            vacuumed = Instant::now();
+            vacuum_at = settings.vacuum_every.map(|every| Instant::now() + every);
         }
     }
 }
@@ -231,7 +238,7 @@ async fn repeat(
     every: Option<Duration>,
     format: ReportFormat,
     word: &str,
-    mut pass: impl AsyncFnMut(String, Location) -> Option<Report>,
+    mut pass: impl AsyncFnMut(String, Location) -> Report,
 ) -> Outcome {
     let catalog = open::catalog(context)?;
     let tables = tables(&catalog, names)?;
@@ -249,9 +256,6 @@ async fn repeat(
             let report = tokio::select! {
                 report = pass(name.clone(), location.clone()) => report,
                 () = &mut end => return Ok(ended(every)),
-            };
-            let Some(report) = report else {
-                continue;
             };
             is_good &= report.error.is_none();
             report.print(format, word)?;
@@ -313,16 +317,17 @@ impl From<Compacted> for Report {
 }
 
 impl Report {
-    fn of(table: String, done: Result<Self, Error>) -> Option<Self> {
-        match done {
-            Ok(report) => Some(Self { table, ..report }),
+    fn of(table: String, done: Result<Self, Error>) -> Self {
+        let (done, error) = match done {
+            Ok(done) => (done, None),
             // Nothing was written to it yet.
-            Err(Error::NotATable { .. }) => None,
-            Err(error) => Some(Self {
-                table,
-                error: Some(causes(&error)),
-                ..Self::default()
-            }),
+            Err(Error::NotATable { .. }) => (Self::default(), None),
+            Err(error) => (Self::default(), Some(causes(&error))),
+        };
+        Self {
+            table,
+            error,
+            ..done
         }
     }
 

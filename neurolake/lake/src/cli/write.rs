@@ -83,9 +83,10 @@ impl From<Failure> for Refused {
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Write) -> Outcome {
     tokio::select! {
-        outcome = write(context, arguments) => outcome,
+        biased;
         // Nothing is in the table before the commit; files that are written already are vacuumed.
         _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        outcome = write(context, arguments) => outcome,
     }
 }
 
@@ -97,6 +98,13 @@ async fn write(context: &Context<'_>, arguments: &Write) -> Outcome {
             "`{}` is no Delta table",
             arguments.table
         )));
+    }
+    if table.columns.is_empty() {
+        return Err(Failure::usage(format!(
+            "`{}` is declared without columns, so that rows can't be checked",
+            arguments.table
+        ))
+        .hint("declare its columns"));
     }
     let (database, table) = (database.name.clone(), table.clone());
     let files = with_forms(arguments)?;
@@ -187,6 +195,14 @@ fn digest(files: &[PathBuf]) -> Result<String, Failure> {
     for path in files {
         let failed = |error| Failure::read(path, error);
         let mut file = File::open(path).map_err(failed)?;
+        if !file.metadata().map_err(failed)?.is_file() {
+            // It could be read once only.
+            let shown = path.display();
+            return Err(
+                Failure::usage(format!("`{shown}` is no file, so it names no job"))
+                    .hint("name the job yourself: `--job NAME`"),
+            );
+        }
         let mut content = Digest::new(&SHA256);
         loop {
             let read = file.read(&mut buffer).map_err(failed)?;
@@ -226,54 +242,59 @@ impl Work<'_> {
 
     async fn write(&self, report: &mut Report) -> Result<(), Refused> {
         let application = format!("{APPLICATION}{}", report.job);
-        let mut log = match self.check {
-            true => None,
-            false => Some(self.open().await?),
-        };
-        if let Some(log) = &mut log
-            && log
-                .transaction(&application)
-                .await
-                .map_err(failed)?
-                .is_some()
-        {
+        if !self.check && self.is_done(&application).await? {
             report.duplicate = true;
             return Ok(());
         }
         let mut sink = Sink {
-            log: log.as_ref(),
+            work: self,
+            log: None,
             writer: None,
             files: DataFiles::default(),
             rows: 0,
-            target_bytes: self.target_bytes,
         };
         let read = self.read(&mut sink).await;
         if self.talk.is_watched() {
             let _ = write!(io::stderr(), "\r\x1b[2K");
         }
         read?;
-        let (rows, files) = (sink.rows, sink.finish().await.map_err(failed)?);
-        let (number, bytes) = (files.len(), files.bytes());
-        if let Some(log) = &mut log {
-            let step = Transaction {
-                application,
-                from: None,
-                to: 1,
-            };
-            match log.commit(Change::append(files, step)).await {
-                Ok(committed) => report.version = Some(committed.version),
-                // Somebody else did the same job meanwhile.
-                Err(Error::Fenced { .. }) => {
-                    report.duplicate = true;
-                    return Ok(());
-                }
-                Err(error) => return Err(failed(error).into()),
-            }
+        if self.check {
+            report.rows = sink.rows;
+            return Ok(());
         }
+        let rows = sink.rows;
+        let (mut log, files) = sink.finish().await?;
+        let (number, bytes) = (files.len(), files.bytes());
+        let step = Transaction {
+            application,
+            from: None,
+            to: 1,
+        };
+        let committed = log.commit(Change::append(files, step)).await;
+        let committed = committed.map_err(failed)?;
+        if committed.was_there {
+            // Somebody else did the same job meanwhile.
+            report.duplicate = true;
+            return Ok(());
+        }
+        report.version = Some(committed.version);
         (report.rows, report.files, report.bytes) = (rows, number, bytes);
         Ok(())
     }
 
+    /// Whether the table has it already.
+    async fn is_done(&self, application: &str) -> Result<bool, Failure> {
+        match Log::open(self.location, &LogOptions::default()).await {
+            Ok(mut log) => {
+                let stands = log.transaction(application).await.map_err(failed)?;
+                Ok(stands.is_some())
+            }
+            Err(Error::NotATable { .. }) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The table as it is declared; made, if it isn't there.
     async fn open(&self) -> Result<Log, Failure> {
         let declared = arrow_schema(&self.table.columns);
         let partitions: Vec<String> = self
@@ -294,6 +315,8 @@ impl Work<'_> {
         for (number, (path, form)) in self.files.iter().enumerate() {
             let mut pieces = Pieces::open(path, *form, &self.table.columns)?;
             while let Some(piece) = pieces.next()? {
+                // Ctrl-C gets its turn.
+                tokio::task::yield_now().await;
                 let rows = piece.validate(&validator);
                 let rows = rows.map_err(|error| refused(path, &piece.places, error))?;
                 sink.take(&rows.rows).await?;
@@ -325,19 +348,23 @@ fn failed(error: Error) -> Failure {
 
 /// Where rows go.
 struct Sink<'a> {
-    /// `None`: they are only checked.
-    log: Option<&'a Log>,
+    work: &'a Work<'a>,
+    /// Opened when the first rows have been found to fit.
+    log: Option<Log>,
     writer: Option<FileWriter>,
     files: DataFiles,
     rows: u64,
-    target_bytes: usize,
 }
 
 impl Sink<'_> {
     async fn take(&mut self, rows: &RecordBatch) -> Result<(), Failure> {
         self.rows += rows.num_rows() as u64;
-        let Some(log) = self.log else {
+        if self.work.check {
             return Ok(());
+        }
+        let log = match &mut self.log {
+            Some(log) => log,
+            none => none.insert(self.work.open().await?),
         };
         let stored = fit(rows, log.schema()).map_err(|reason| {
             Failure::usage("the table is stored otherwise than it is declared")
@@ -349,7 +376,7 @@ impl Sink<'_> {
             None => log.writer().map_err(failed)?,
         };
         writer.write(stored).await.map_err(failed)?;
-        if writer.buffered_bytes() < self.target_bytes {
+        if writer.buffered_bytes() < self.work.target_bytes {
             self.writer = Some(writer);
         } else {
             self.files.extend(writer.finish().await.map_err(failed)?);
@@ -357,11 +384,15 @@ impl Sink<'_> {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<DataFiles, Error> {
+    async fn finish(mut self) -> Result<(Log, DataFiles), Failure> {
         if let Some(writer) = self.writer.take() {
-            self.files.extend(writer.finish().await?);
+            self.files.extend(writer.finish().await.map_err(failed)?);
         }
-        Ok(self.files)
+        let log = match self.log {
+            Some(log) => log,
+            None => self.work.open().await?,
+        };
+        Ok((log, self.files))
     }
 }
 

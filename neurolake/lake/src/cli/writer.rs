@@ -19,6 +19,15 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
         )
         .hint("`up` writes its tables; a writer of its own needs a broker, see `ingest.queue`"));
     };
+    // Before anything is written: an address that is taken should be known at once.
+    let listener = match &arguments.http {
+        Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
+            Failure::system(format!("can't listen on {address}"))
+                .caused_by(error)
+                .hint("write it like 127.0.0.1:9100")
+        })?),
+        None => None,
+    };
     let catalog = open::catalog(context)?;
     let Some(mut receiving) = ingest::receive(context, &catalog).await? else {
         return Err(Failure::usage("no table takes events")
@@ -31,24 +40,21 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
     context
         .talk
         .say(&format!("writing {}", super::query::count(tables, "table")));
-    match &arguments.http {
-        Some(address) => {
-            let listener = TcpListener::bind(address).await.map_err(|error| {
-                Failure::system(format!("can't listen on {address}")).caused_by(error)
-            })?;
+    let mut served = Ok(());
+    match listener {
+        Some(listener) => {
             let metrics = receiving.metrics();
             let router = Router::new()
                 .route("/health", get(async || "ok\n"))
                 .route("/metrics", get(async move || metrics.text()));
             tokio::select! {
-                served = axum::serve(listener, router).into_future() => {
-                    served.map_err(|error| Failure::system("the server broke down").caused_by(error))?;
-                }
+                ended = axum::serve(listener, router).into_future() => served = ended,
                 () = &mut end => {}
             }
         }
         None => end.await,
     }
     receiving.finish().await;
+    served.map_err(|error| Failure::system("the server broke down").caused_by(error))?;
     Ok(Exit::Done)
 }

@@ -119,7 +119,9 @@ fn nothing_is_written_if_a_row_doesnt_fit() {
     assert!(refused.stderr.contains("--form"), "{}", refused.stderr);
     folder.write("broken.parquet", "PAR1");
     folder.expect(2, &["write", "lab.events", "broken.parquet"]);
-    holds(&folder, 0);
+    // It can be read once only.
+    let refused = folder.expect(2, &["write", "lab.events", "/dev/null", "--form", "csv"]);
+    assert!(refused.stderr.contains("--job"), "{}", refused.stderr);
     folder.expect(0, &["write", "lab.events", "good.csv", "--check"]);
     holds(&folder, 0);
 }
@@ -135,14 +137,29 @@ fn a_job_that_is_killed_or_started_twice_is_done_once() {
         let _ = run.kill();
         run.wait().unwrap();
     }
+    folder.expect(0, &arguments);
+    holds(&folder, 20_000);
+    folder.write("b.csv", &rows(20_000..40_000));
+    let arguments = [
+        "write",
+        "lab.events",
+        "b.csv",
+        "--job",
+        "day",
+        "--format",
+        "json",
+    ];
     let runs: Vec<Child> = (0..3)
         .map(|_| folder.command(&arguments).spawn().unwrap())
         .collect();
+    let mut written = 0;
     for run in runs {
         let run = Run::from(run.wait_with_output().unwrap());
         assert_eq!(run.code, Some(0), "{}", run.stderr);
+        written += usize::from(report(&run)["duplicate"] == false);
     }
-    holds(&folder, 20_000);
+    assert_eq!(written, 1);
+    holds(&folder, 40_000);
     // What the killed ones left is not young enough to be in anybody's way.
     let kept = folder.expect(
         0,

@@ -4,12 +4,19 @@
   const root = new URL("../", document.currentScript.src);
   const shown = new URL(document.currentScript.src).searchParams.get("page");
 
-  const isOutdated = async (problems) => {
-    const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
-    // A table with a mistake has no page; the one of before is better to look at than none.
-    if (answer?.status === 404 && problems.length > 0) return false;
-    const now = answer?.headers.get("etag");
-    return Boolean(now) && now !== `"${shown}"`;
+  let problems = [];
+
+  const isOutdated = async () => {
+    for (let looks = 1; ; looks += 1) {
+      const answer = await fetch(location.href, { method: "HEAD", cache: "no-store" }).catch(() => null);
+      const now = answer?.headers.get("etag");
+      if (answer?.status !== 404) return Boolean(now) && now !== `"${shown}"`;
+      // A table with a mistake has no page; the one of before is better to look at than none.
+      if (problems.length > 0) return false;
+      // An editor may have emptied the file and be about to write it.
+      if (looks > 1) return Boolean(now) && now !== `"${shown}"`;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
   };
 
   const overlay = (problems) => {
@@ -41,8 +48,8 @@
 
   const events = new EventSource(new URL("live-events", root));
   events.addEventListener("update", async (event) => {
-    const { problems } = JSON.parse(event.data);
-    if (await isOutdated(problems)) location.reload();
+    ({ problems } = JSON.parse(event.data));
+    if (await isOutdated()) location.reload();
     else overlay(problems);
   });
 })();

@@ -1,7 +1,7 @@
 //! Real processes around a real NATS server: two writers, a server, and a broker, each of which is
 //! killed or stopped at any moment.
 //!
-//! `NEUROLAKE_TEST_ROUNDS=100` makes it a long run.
+//! An ordinary run stops and kills writers; `NEUROLAKE_TEST_ROUNDS=100` also the broker and the server.
 
 use std::process::{Child, Command};
 use std::thread;
@@ -91,7 +91,7 @@ fn two_writers_lose_and_double_nothing() {
     let mut server = up(&folder);
     let mut writers = [Writer::start(&folder), Writer::start(&folder)];
     let mut sent = 0;
-    for round in 0..rounds(6) {
+    for round in 0..rounds(3) {
         match round % 5 {
             0 => {
                 sent += 1;

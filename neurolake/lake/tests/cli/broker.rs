@@ -42,6 +42,24 @@ impl Drop for Writer {
     }
 }
 
+/// Starts writers that are gone until they stay: one that finds no broker ends.
+fn supervise(folder: &Folder, writers: &mut [Writer; 2]) {
+    loop {
+        let gone = |writer: &mut Writer| writer.0.try_wait().unwrap().is_some();
+        let mut gone: Vec<_> = writers
+            .iter_mut()
+            .filter_map(|w| gone(w).then_some(w))
+            .collect();
+        if gone.is_empty() {
+            return;
+        }
+        for writer in &mut gone {
+            **writer = Writer::start(folder);
+        }
+        thread::sleep(Duration::from_millis(500));
+    }
+}
+
 /// Who has the newest lease.
 fn holder<'a>(folder: &Folder, writers: &'a [Writer; 2]) -> &'a Writer {
     let leases = std::fs::read_dir(folder.path(".neurolake/buckets/lake/events/_neurolake/writer"));
@@ -94,6 +112,7 @@ fn two_writers_lose_and_double_nothing() {
     for round in 0..rounds(3) {
         match round % 5 {
             0 => {
+                supervise(&folder, &mut writers);
                 sent += 1;
                 deliver(&server, sent, "/v1/ingest/lab/events?ack=committed");
                 let holder = holder(&folder, &writers);
@@ -105,13 +124,7 @@ fn two_writers_lose_and_double_nothing() {
                 holder.signal("-CONT");
             }
             1 => holder(&folder, &writers).signal("-KILL"),
-            2 => {
-                for writer in &mut writers {
-                    if writer.0.try_wait().unwrap().is_some() {
-                        *writer = Writer::start(&folder);
-                    }
-                }
-            }
+            2 => supervise(&folder, &mut writers),
             3 => {
                 broker.kill();
                 thread::sleep(Duration::from_millis(100 * (round % 7)));

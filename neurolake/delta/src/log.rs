@@ -21,6 +21,7 @@ use deltalake::kernel::{Add, Metadata, MetadataExt, Remove, StructType};
 use deltalake::writer::{DeltaWriter, RecordBatchWriter};
 use deltalake::{DeltaTable, DeltaTableError};
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use neurolake_model::Table;
 use object_store::ObjectStoreExt;
 use object_store::memory::InMemory;
 use object_store::path::Path;
@@ -35,6 +36,7 @@ use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::snapshot::{Erased, log_error};
 use crate::time::{self, Instant};
+use crate::types::arrow_schema;
 
 /// Tells the time, for what is written into logs.
 pub type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -289,6 +291,26 @@ impl Log {
                 .map_err(|source| unclear(location, local(source)))?;
         }
         Self::open(location, options).await
+    }
+
+    /// Opens a table as it is declared: makes it if it isn't there, and adds columns that it lacks.
+    ///
+    /// # Errors
+    /// As [`Log::open_or_create`] and [`Log::add_columns`].
+    pub async fn open_declared(
+        location: &Location,
+        table: &Table,
+        options: &LogOptions,
+    ) -> Result<Self> {
+        let declared = arrow_schema(&table.columns);
+        let partitions: Vec<String> = table
+            .partition_by
+            .iter()
+            .map(|partition| partition.name.clone())
+            .collect();
+        let mut log = Self::open_or_create(location, &declared, &partitions, options).await?;
+        log.add_columns(&declared).await?;
+        Ok(log)
     }
 
     /// The newest version that was read or written.

@@ -337,16 +337,7 @@ impl Writer {
 
     /// Opens the table and finds out how far it is.
     async fn open(&self) -> Result<Open, Trouble> {
-        let declared = neurolake_delta::types::arrow_schema(&self.table.columns);
-        let partitions: Vec<String> = self
-            .table
-            .partition_by
-            .iter()
-            .map(|partition| partition.name.clone())
-            .collect();
-        let mut log =
-            Log::open_or_create(&self.location, &declared, &partitions, &self.options).await?;
-        log.add_columns(&declared).await?;
+        let mut log = Log::open_declared(&self.location, &self.table, &self.options).await?;
         let application = ingested_by(&self.queue.identity(&self.stream).await?);
         let bounds = self.queue.bounds(&self.stream).await?;
         let mut stands = log.transaction(&application).await?;

@@ -7,9 +7,8 @@ use neurolake_model::{Database, Source, Table, Value};
 
 use super::arguments::{Describe, ReportFormat};
 use super::exit::Exit;
-use super::failure::Failure;
 use super::tables::summary;
-use super::talk::print;
+use super::talk::{pretty_json, print};
 use super::text_table::aligned;
 use super::{Context, Outcome, open};
 
@@ -18,12 +17,7 @@ pub(super) fn run(context: &Context<'_>, arguments: &Describe) -> Outcome {
     let (database, table) = open::find(&catalog, &arguments.table)?;
     let text = match arguments.format {
         ReportFormat::Text => describe(database, table),
-        ReportFormat::Json => {
-            let json = serde_json::to_string_pretty(table);
-            let json =
-                json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
-            format!("{json}\n")
-        }
+        ReportFormat::Json => pretty_json(table)?,
     };
     print(&text)?;
     Ok(Exit::Done)

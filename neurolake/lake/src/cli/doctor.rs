@@ -12,7 +12,7 @@ use super::arguments::{Doctor, ReportFormat};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::query::count;
-use super::talk::print;
+use super::talk::{json, print};
 use super::{Context, Outcome, open};
 
 /// What was found out about a table or a store.
@@ -87,12 +87,7 @@ async fn examine(context: &Context<'_>, arguments: &Doctor) -> Outcome {
             print(&text(&report))?;
             context.talk.say(&summary(&report));
         }
-        ReportFormat::Json => {
-            let json = serde_json::to_string(&report);
-            let json =
-                json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
-            print(&format!("{json}\n"))?;
-        }
+        ReportFormat::Json => print(&json(&report)?)?,
     }
     let mut all = report.tables.iter().chain(&report.stores);
     Ok(if all.all(|finding| finding.state == "ok") {

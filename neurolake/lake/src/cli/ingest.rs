@@ -23,6 +23,7 @@ use tokio::time::{sleep, timeout};
 
 use super::config::Queue as QueueSettings;
 use super::failure::Failure;
+use super::status::Totals;
 use super::up::{self, Running};
 use super::{Context, maintain, open};
 use crate::Lake;
@@ -37,6 +38,7 @@ pub(super) struct Receiving {
     pub(super) lake: Lake,
     pub(super) ingest: Ingest,
     metrics: Arc<Metrics>,
+    totals: watch::Sender<Totals>,
     end: watch::Sender<bool>,
     work: Vec<JoinHandle<()>>,
     writers: Option<JoinHandle<()>>,
@@ -71,6 +73,7 @@ pub(super) async fn receive(
         lake,
         ingest,
         metrics: Arc::new(Metrics::new()),
+        totals: watch::Sender::default(),
         end: watch::Sender::new(false),
         work: Vec::new(),
         writers: None,
@@ -165,7 +168,13 @@ impl Receiving {
     /// Begins to measure.
     pub(super) fn watch(&mut self) {
         let (ingest, metrics) = (self.ingest.clone(), self.metrics());
-        self.work.push(tokio::spawn(watch_queue(ingest, metrics)));
+        let watch = watch_queue(ingest, metrics, self.totals.clone());
+        self.work.push(tokio::spawn(watch));
+    }
+
+    /// How the tables are doing, looked at every second.
+    pub(super) fn totals(&self) -> watch::Receiver<Totals> {
+        self.totals.subscribe()
     }
 
     pub(super) fn metrics(&self) -> Arc<Metrics> {
@@ -212,18 +221,26 @@ fn candidate(context: &Context<'_>) -> Option<Candidate> {
     })
 }
 
-/// Keeps the gauges true.
-async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>) {
+/// Keeps the gauges true, and what people see.
+async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>, totals: watch::Sender<Totals>) {
     let gauges = async {
         loop {
-            metrics.set_queue_bytes(ingest.queue_bytes());
+            let mut now = Totals {
+                queue: ingest.queue_bytes(),
+                ..Totals::default()
+            };
+            metrics.set_queue_bytes(now.queue);
             for (stream, _) in ingest.streams() {
                 if let Ok(status) = ingest.status(stream).await {
                     let depth = status.accepted.saturating_sub(status.committed);
                     let oldest = Duration::from_millis(status.lag_milliseconds);
                     metrics.set_queue(stream, depth, oldest);
+                    now.taken += status.accepted;
+                    now.waiting += depth;
+                    now.oldest = now.oldest.max(oldest);
                 }
             }
+            totals.send_replace(now);
             sleep(Duration::from_secs(1)).await;
         }
     };

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use futures::future::join_all;
+use indicatif::HumanBytes;
 use neurolake_delta::compact::{CompactOptions, Compacted, compact};
 use neurolake_delta::lease::Lease;
 use neurolake_delta::maintenance::{LogUpkeep, keep_log};
@@ -12,7 +13,7 @@ use neurolake_delta::{Error, Location, LogOptions};
 use neurolake_ingest::queue::Stream;
 use neurolake_ingest::writer::{Candidate, causes};
 use neurolake_ingest::{Ingest, dead_letters};
-use neurolake_model::{Catalog, Source};
+use neurolake_model::Catalog;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
@@ -22,7 +23,7 @@ use super::config::Maintenance;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::query::count;
-use super::talk::print;
+use super::talk::{json, print};
 use super::{Context, Outcome, open, up};
 
 /// When the first vacuum comes at the latest.
@@ -291,10 +292,7 @@ fn tables(catalog: &Catalog, names: &[String]) -> Result<Vec<(String, String)>, 
     }
     let mut found = Vec::new();
     for name in names {
-        let (database, table) = open::find(catalog, name)?;
-        if !matches!(table.source, Source::Delta { .. }) {
-            return Err(Failure::usage(format!("`{name}` is no Delta table")));
-        }
+        let (database, table) = open::find_delta(catalog, name)?;
         found.push((database.name.clone(), table.name.clone()));
     }
     Ok(found)
@@ -334,12 +332,7 @@ impl Report {
     fn print(&self, format: ReportFormat, word: &str) -> Result<(), Failure> {
         match format {
             ReportFormat::Text => print(&self.text(word)),
-            ReportFormat::Json => {
-                let json = serde_json::to_string(self);
-                let json =
-                    json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
-                print(&format!("{json}\n"))
-            }
+            ReportFormat::Json => print(&json(self)?),
         }
     }
 
@@ -349,10 +342,10 @@ impl Report {
             let _ = write!(text, "failed: {error}");
         } else {
             let files = count(self.files_removed, "file");
-            let _ = write!(text, "{files} {word}, {}", size(self.bytes_removed));
+            let _ = write!(text, "{files} {word}, {}", HumanBytes(self.bytes_removed));
             if self.files_added > 0 {
                 let files = count(self.files_added, "file");
-                let _ = write!(text, ", into {files}, {}", size(self.bytes_added));
+                let _ = write!(text, ", into {files}, {}", HumanBytes(self.bytes_added));
             }
         }
         for left in &self.left_alone {
@@ -360,22 +353,5 @@ impl Report {
         }
         text.push('\n');
         text
-    }
-}
-
-/// Bytes for people.
-pub(super) fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "B";
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = larger;
-    }
-    match unit {
-        "B" => format!("{bytes} B"),
-        unit => format!("{value:.1} {unit}"),
     }
 }

@@ -184,3 +184,15 @@ pub(super) fn find<'a>(
         None => failure.hint("`tables` lists all of them"),
     })
 }
+
+/// A Delta table by `database.table`.
+pub(super) fn find_delta<'a>(
+    catalog: &'a Catalog,
+    name: &str,
+) -> Result<(&'a Database, &'a Table), Failure> {
+    let (database, table) = find(catalog, name)?;
+    match table.source {
+        Source::Delta { .. } => Ok((database, table)),
+        _ => Err(Failure::usage(format!("`{name}` is no Delta table"))),
+    }
+}

@@ -8,7 +8,7 @@ use super::arguments::{ReportFormat, Simulate};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::query::count;
-use super::talk::print;
+use super::talk::{pretty_json, print};
 use super::{Context, Outcome, ingest, up};
 use crate::Timestamp;
 use crate::simulation::{Progress, SimulationError, SimulationSettings, Simulator, Totals};
@@ -132,9 +132,7 @@ fn line(totals: &Totals) -> String {
 
 fn report(totals: &Totals, format: ReportFormat) -> Result<(), Failure> {
     if format == ReportFormat::Json {
-        let json = serde_json::to_string_pretty(totals)
-            .map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
-        return print(&format!("{json}\n"));
+        return print(&pretty_json(totals)?);
     }
     let mut text = format!("{}\n", line(totals));
     for table in &totals.tables {

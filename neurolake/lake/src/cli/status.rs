@@ -5,40 +5,44 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use neurolake_ingest::Ingest;
-use tokio::time::sleep;
+use indicatif::HumanBytes;
+use tokio::sync::watch;
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::maintain::size;
-
-const INTERVAL: Duration = Duration::from_secs(1);
 const CLEAR: &[u8] = b"\r\x1b[2K";
 
 static IS_SHOWN: AtomicBool = AtomicBool::new(false);
 
-/// Shows the line until it is dropped.
-pub(super) async fn show(ingest: Ingest) {
+/// How the tables of a server are doing together.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Totals {
+    /// Requests.
+    pub(super) taken: u64,
+    /// Of these, the ones that are not in tables yet.
+    pub(super) waiting: u64,
+    /// For how long the oldest of them has waited.
+    pub(super) oldest: Duration,
+    /// Bytes in the queue.
+    pub(super) queue: u64,
+}
+
+/// Shows the line, every second as they are looked at, until it is dropped.
+pub(super) async fn show(mut totals: watch::Receiver<Totals>) {
     let mut before = None;
-    loop {
-        let (mut taken, mut waiting, mut oldest) = (0, 0, 0);
-        for (stream, _) in ingest.streams() {
-            if let Ok(status) = ingest.status(stream).await {
-                taken += status.accepted;
-                waiting += status.accepted.saturating_sub(status.committed);
-                oldest = oldest.max(status.lag_milliseconds);
-            }
-        }
-        let rate = taken - before.unwrap_or(taken).min(taken);
+    while totals.changed().await.is_ok() {
+        let now = *totals.borrow_and_update();
+        let rate = now.taken - before.unwrap_or(now.taken).min(now.taken);
         // Nothing is said before there is something to say.
-        if before.is_some_and(|before| before < taken) || IS_SHOWN.load(Ordering::Relaxed) {
-            let seconds = Duration::from_millis(oldest).as_secs_f64();
+        if before.is_some_and(|before| before < now.taken) || IS_SHOWN.load(Ordering::Relaxed) {
             write(&format!(
-                "  events   {taken} requests, {rate}/s; {waiting} waiting, {seconds:.1} s; queue {}",
-                size(ingest.queue_bytes())
+                "  events   {} requests, {rate}/s; {} waiting, {:.1} s; queue {}",
+                now.taken,
+                now.waiting,
+                now.oldest.as_secs_f64(),
+                HumanBytes(now.queue)
             ));
         }
-        before = Some(taken);
-        sleep(INTERVAL).await;
+        before = Some(now.taken);
     }
 }
 

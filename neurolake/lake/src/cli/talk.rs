@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use clap::ColorChoice;
+use serde::Serialize;
 
 use super::environment;
 use super::failure::Failure;
@@ -76,6 +77,21 @@ impl Talk {
             .unwrap_or_default();
         let _ = writeln!(io::stderr(), "{word}: {text}{hint}");
     }
+}
+
+/// A value as a line of JSON.
+pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
+    written(serde_json::to_string(value))
+}
+
+/// A value as JSON that people can read, too.
+pub(crate) fn pretty_json(value: &impl Serialize) -> Result<String, Failure> {
+    written(serde_json::to_string_pretty(value))
+}
+
+fn written(json: serde_json::Result<String>) -> Result<String, Failure> {
+    let json = json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
+    Ok(json + "\n")
 }
 
 /// Data on standard output.

@@ -21,7 +21,7 @@ use super::failure::Failure;
 use super::ingest::{self, Receiving};
 use super::output::write_atomically;
 use super::query::count;
-use super::talk::print;
+use super::talk::{pretty_json, print};
 use super::{Context, Outcome, open, simulate, status};
 use crate::made_up::Options;
 
@@ -60,7 +60,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
     let _endpoints = ready.announce(context)?;
     let status = ready.receiving.as_ref();
     let status = status.filter(|_| context.talk.is_watched());
-    let status = status.map(|receiving| tokio::spawn(status::show(receiving.ingest.clone())));
+    let status = status.map(|receiving| tokio::spawn(status::show(receiving.totals())));
     let serve = ready.doors.clone().serve(listener, end);
     let served = if arguments.simulate {
         let simulate = simulate::accompany(context, ready.running.http.clone());
@@ -124,12 +124,7 @@ fn lock(data: &Path) -> Result<File, Failure> {
 async fn listen(context: &Context<'_>, arguments: &Up) -> Result<TcpListener, Failure> {
     let configured = context.config.http.listen.as_deref();
     let text = arguments.http.as_deref().or(configured).unwrap_or(LISTEN);
-    let resolved = tokio::net::lookup_host(text).await.map_err(|error| {
-        Failure::usage(format!("`{text}` is no address to listen on"))
-            .caused_by(error)
-            .hint("write it like 127.0.0.1:8080, or 127.0.0.1:0 for a free port")
-    })?;
-    let addresses: Vec<SocketAddr> = resolved.collect();
+    let addresses = resolve(text).await?;
     let is_private = addresses.iter().all(|address| address.ip().is_loopback());
     if arguments.http.is_none() && !is_private {
         return Err(Failure::usage(format!(
@@ -139,7 +134,20 @@ async fn listen(context: &Context<'_>, arguments: &Up) -> Result<TcpListener, Fa
             "there are no accounts; if that is meant, say so with `--http {text}`"
         )));
     }
-    TcpListener::bind(&addresses[..]).await.map_err(|error| {
+    bind(text, &addresses).await
+}
+
+pub(super) async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
+    let resolved = tokio::net::lookup_host(text).await.map_err(|error| {
+        Failure::usage(format!("`{text}` is no address to listen on"))
+            .caused_by(error)
+            .hint("write it like 127.0.0.1:8080, or 127.0.0.1:0 for a free port")
+    })?;
+    Ok(resolved.collect())
+}
+
+pub(super) async fn bind(text: &str, addresses: &[SocketAddr]) -> Result<TcpListener, Failure> {
+    TcpListener::bind(addresses).await.map_err(|error| {
         let failure = Failure::system(format!("can't listen on {text}"));
         let failure = match error.kind() {
             io::ErrorKind::AddrInUse => failure
@@ -308,9 +316,7 @@ impl Ready {
     /// Tells scripts and people where everything is.
     fn announce(&self, context: &Context<'_>) -> Result<Announced, Failure> {
         let path = context.config.data.join(ENDPOINTS);
-        let json = serde_json::to_string_pretty(&self.running)
-            .map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
-        write_atomically(&path, format!("{json}\n").as_bytes())?;
+        write_atomically(&path, pretty_json(&self.running)?.as_bytes())?;
         let announced = Announced(path);
         let talk = context.talk;
         let running = &self.running;

@@ -9,13 +9,13 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::{FileReader, StreamReader};
 use bytes::Bytes;
-use neurolake_delta::types::arrow_schema;
+use indicatif::HumanBytes;
 use neurolake_delta::{
     Change, DataFiles, Error, FileWriter, Location, Log, LogOptions, Transaction,
 };
 use neurolake_ingest::validate::{Form, Invalid, RowError, Unreadable, Validated, Validator};
 use neurolake_ingest::writer::fit;
-use neurolake_model::{Column, Source, Table, Type};
+use neurolake_model::{Column, Table, Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use ring::digest::{Context as Digest, SHA256};
 use serde::Serialize;
@@ -23,9 +23,8 @@ use serde::Serialize;
 use super::arguments::{FileForm, ReportFormat, Write};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::maintain::size;
 use super::query::count;
-use super::talk::{Talk, print};
+use super::talk::{Talk, json, print};
 use super::{Context, Outcome, open};
 
 /// Applications of the transactions that say that a job was written.
@@ -92,13 +91,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Write) -> Outcome {
 
 async fn write(context: &Context<'_>, arguments: &Write) -> Outcome {
     let catalog = open::catalog(context)?;
-    let (database, table) = open::find(&catalog, &arguments.table)?;
-    if !matches!(table.source, Source::Delta { .. }) {
-        return Err(Failure::usage(format!(
-            "`{}` is no Delta table",
-            arguments.table
-        )));
-    }
+    let (database, table) = open::find_delta(&catalog, &arguments.table)?;
     if table.columns.is_empty() {
         return Err(Failure::usage(format!(
             "`{}` is declared without columns, so that rows can't be checked",
@@ -149,12 +142,7 @@ async fn write(context: &Context<'_>, arguments: &Write) -> Outcome {
     };
     match arguments.format {
         ReportFormat::Text => report.tell(context.talk)?,
-        ReportFormat::Json => {
-            let json = serde_json::to_string(&report);
-            let json =
-                json.map_err(|error| Failure::system("can't write JSON").caused_by(error))?;
-            print(&format!("{json}\n"))?;
-        }
+        ReportFormat::Json => print(&json(&report)?)?,
     }
     Ok(match report.errors.is_empty() {
         true => Exit::Done,
@@ -294,20 +282,9 @@ impl Work<'_> {
         }
     }
 
-    /// The table as it is declared; made, if it isn't there.
     async fn open(&self) -> Result<Log, Failure> {
-        let declared = arrow_schema(&self.table.columns);
-        let partitions: Vec<String> = self
-            .table
-            .partition_by
-            .iter()
-            .map(|partition| partition.name.clone())
-            .collect();
-        let options = LogOptions::default();
-        let log = Log::open_or_create(self.location, &declared, &partitions, &options).await;
-        let mut log = log.map_err(failed)?;
-        log.add_columns(&declared).await.map_err(failed)?;
-        Ok(log)
+        let log = Log::open_declared(self.location, self.table, &LogOptions::default()).await;
+        log.map_err(failed)
     }
 
     async fn read(&self, sink: &mut Sink<'_>) -> Result<(), Refused> {
@@ -668,7 +645,7 @@ impl Report {
                 "{}: {rows} in {}, {}, version {}",
                 self.table,
                 count(self.files, "file"),
-                size(self.bytes),
+                HumanBytes(self.bytes),
                 self.version.unwrap_or_default()
             ));
         }

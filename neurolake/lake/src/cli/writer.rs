@@ -4,7 +4,6 @@ use std::future::IntoFuture;
 
 use axum::Router;
 use axum::routing::get;
-use tokio::net::TcpListener;
 
 use super::arguments::Writer;
 use super::config::Queue;
@@ -21,11 +20,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
     };
     // Before anything is written: an address that is taken should be known at once.
     let listener = match &arguments.http {
-        Some(address) => Some(TcpListener::bind(address).await.map_err(|error| {
-            Failure::system(format!("can't listen on {address}"))
-                .caused_by(error)
-                .hint("write it like 127.0.0.1:9100")
-        })?),
+        Some(text) => Some(up::bind(text, &up::resolve(text).await?).await?),
         None => None,
     };
     let catalog = open::catalog(context)?;

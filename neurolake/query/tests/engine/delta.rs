@@ -441,7 +441,7 @@ async fn write(location: &Location, batch: RecordBatch) -> DeltaTable {
 }
 
 /// Four rows as a deletion vector inside of the log.
-pub(crate) fn deletion_vector(deleted: [u16; 4]) -> serde_json::Value {
+fn deletion_vector(deleted: [u16; 4]) -> serde_json::Value {
     let mut bytes = Vec::new();
     bytes.extend(1_681_511_377_u32.to_le_bytes());
     // One bitmap of 32 bits for the upper half 0.
@@ -464,6 +464,30 @@ pub(crate) fn deletion_vector(deleted: [u16; 4]) -> serde_json::Value {
     })
 }
 
+fn with_deletion_vectors() -> serde_json::Value {
+    let features = ["deletionVectors"];
+    json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features})
+}
+
+/// Takes rows out of the only file of a version, in the next one.
+pub(crate) async fn delete(location: &Location, version: u64, deleted: [u16; 4]) {
+    let actions = tables::actions(location, version).await;
+    let add = actions.iter().find_map(|action| action.get("add")).unwrap();
+    let mut with_vector = add.clone();
+    with_vector["deletionVector"] = deletion_vector(deleted);
+    let remove = json!({"path": add["path"], "dataChange": true, "deletionTimestamp": 1});
+    tables::commit(
+        location,
+        version + 1,
+        &[
+            json!({"protocol": with_deletion_vectors()}),
+            json!({"remove": remove}),
+            json!({"add": with_vector}),
+        ],
+    )
+    .await;
+}
+
 fn z85(bytes: &[u8]) -> String {
     let digits =
         b"0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";
@@ -482,23 +506,7 @@ async fn deletion_vectors_are_read_by_deltalake() {
     let world = World::new();
     let location = world.location("t");
     write(&location, two_columns(0..20, "id", "name")).await;
-    let actions = tables::actions(&location, 0).await;
-    let add = actions.iter().find_map(|action| action.get("add")).unwrap();
-    let mut with_vector = add.clone();
-    with_vector["deletionVector"] = deletion_vector([1, 3, 5, 19]);
-    let remove = json!({"path": add["path"], "dataChange": true, "deletionTimestamp": 1});
-    let features = json!(["deletionVectors"]);
-    let protocol = json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features});
-    tables::commit(
-        &location,
-        1,
-        &[
-            json!({"protocol": protocol}),
-            json!({"remove": remove}),
-            json!({"add": with_vector}),
-        ],
-    )
-    .await;
+    delete(&location, 0, [1, 3, 5, 19]).await;
     let lake = world.lake(&["t"]);
     let found = query(&lake, "select id from db.t where id < 7")
         .await
@@ -518,7 +526,8 @@ async fn deletion_vectors_are_read_by_deltalake() {
     // The feature alone doesn't need deltalake.
     let empty = world.location("feature");
     write(&empty, two_columns(0..20, "id", "name")).await;
-    tables::commit(&empty, 1, &[json!({"protocol": protocol})]).await;
+    let protocol = json!({"protocol": with_deletion_vectors()});
+    tables::commit(&empty, 1, &[protocol]).await;
     let lake = world.lake(&["feature"]);
     let frame = lake
         .context()

@@ -13,6 +13,8 @@ mod files;
 mod functions;
 mod lazy;
 mod limits;
+#[path = "../../../delta/tests/helper/ministack.rs"]
+mod ministack;
 mod parquet;
 mod policy;
 mod postgres;

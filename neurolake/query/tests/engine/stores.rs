@@ -1,19 +1,17 @@
 //! Stores: several at once, wrong ones, and a real server that speaks S3.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int32Array, RecordBatch};
 use neurolake_query::doctor::{Checkup, Proof, StoreOutcome};
 use neurolake_query::{Kind, Lake, ObjectStoreSettings, Store, Stores};
-use object_store::aws::AmazonS3Builder;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::files::{self, Counter, catalog, column, error, stores, table, text, whole, write};
+use crate::ministack::Ministack;
 
 const CANARY: &str = "canary-5f1d0c-secret";
 
@@ -254,146 +252,10 @@ async fn copies_stand_for_databases_and_sheets() {
     assert_eq!(version.kind, Kind::BadRequest);
 }
 
-/// A server that speaks S3 and keeps put-if-absent: `ministack` from PyPI, in a virtual
-/// environment beside the test's executable.
-struct Server {
-    child: Child,
-    endpoint: String,
-    // Its files; deleted with it.
-    _folder: TempDir,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-const HINT: &str = "the tests of S3 need python3 with venv, and `ministack` 1.5.33 from PyPI";
-
-fn environment() -> PathBuf {
-    static MADE: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
-    let make = || {
-        let executable = std::env::current_exe().unwrap();
-        // target/debug/deps/engine-...
-        let target = executable.ancestors().nth(3).unwrap();
-        let folder = target.join("test-environments/ministack-1.5.33");
-        let ready = folder.join("ready");
-        if !ready.is_file() {
-            run(Command::new("python3").args(["-m", "venv"]).arg(&folder));
-            run(Command::new(folder.join("bin/pip")).args([
-                "install",
-                "--quiet",
-                "ministack==1.5.33",
-            ]));
-            std::fs::write(&ready, "").unwrap();
-        }
-        folder
-    };
-    MADE.get_or_init(make).clone()
-}
-
-fn run(command: &mut Command) {
-    let output = command
-        .output()
-        .unwrap_or_else(|error| panic!("{HINT}: {command:?}: {error}"));
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "{HINT}: {command:?} failed:\n{told}"
-    );
-}
-
-/// Free when it was asked for; the listener is closed again.
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-impl Server {
-    async fn start() -> Self {
-        let program = tokio::task::spawn_blocking(environment).await.unwrap();
-        let folder = TempDir::new().unwrap();
-        let port = free_port();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let child = Command::new(program.join("bin/ministack"))
-            .env("GATEWAY_PORT", port.to_string())
-            .env("BIND_HOST", "127.0.0.1")
-            .env("SERVICES", "s3,iam,sts")
-            .env("AUTH", "true")
-            .env("S3_DATA_DIR", folder.path().join("s3"))
-            .env("TMPDIR", folder.path())
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect(HINT);
-        let mut server = Self {
-            child,
-            endpoint: format!("http://127.0.0.1:{port}"),
-            _folder: folder,
-        };
-        server.ready().await;
-        server
-    }
-
-    async fn ready(&mut self) {
-        let wait = async {
-            while !self
-                .ask("GET /_ministack/health")
-                .await
-                .is_ok_and(|answer| answer.contains(" 200"))
-            {
-                assert!(
-                    self.child.try_wait().unwrap().is_none(),
-                    "{HINT}: it stopped"
-                );
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), wait)
-            .await
-            .expect(HINT);
-    }
-
-    /// The answer to a request without body.
-    async fn ask(&self, request: &str) -> std::io::Result<String> {
-        let address = self.endpoint.trim_start_matches("http://").to_owned();
-        let request = format!(
-            "{request} HTTP/1.1\r\nHost: {address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        );
-        let asked = tokio::task::spawn_blocking(move || {
-            use std::io::{Read, Write};
-            let mut stream = std::net::TcpStream::connect(address)?;
-            stream.write_all(request.as_bytes())?;
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer)?;
-            Ok(answer)
-        });
-        asked.await.unwrap()
-    }
-
-    /// Makes a bucket: `object_store` can't, so this writes the request itself.
-    async fn make_bucket(&self, bucket: &str) -> impl ObjectStore + use<> {
-        let answer = self.ask(&format!("PUT /{bucket}")).await.unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_endpoint(&self.endpoint)
-            .with_allow_http(true)
-            .with_access_key_id("test")
-            .with_secret_access_key("test")
-            .build()
-            .unwrap()
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_read_from_a_real_server() {
-    let server = Server::start().await;
-    let bucket = server.make_bucket("lake").await;
+    let server = Ministack::start().await;
+    let bucket = server.bucket("lake").await;
     let file = TempDir::new().unwrap();
     let path = file.path().join("x.parquet");
     for n in [1, 2] {

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::counting::{self, Counting};
-use crate::delta::{chain, deletion_vector, query, rows, seed};
+use crate::delta::{chain, delete, query, rows, seed};
 use crate::delta_tables::{self as tables, Chance};
 
 /// A queue in memory.
@@ -1092,23 +1092,7 @@ async fn tables_that_deltalake_reads_are_joined_as_well() {
     world.queue.append(record(0..20));
     world.commit(0, 1).await;
     let location = world.location("t");
-    let actions = tables::actions(&location, 1).await;
-    let add = actions.iter().find_map(|action| action.get("add")).unwrap();
-    let mut with_vector = add.clone();
-    with_vector["deletionVector"] = deletion_vector([1, 3, 5, 19]);
-    let remove = json!({"path": add["path"], "dataChange": true, "deletionTimestamp": 1});
-    let features = json!(["deletionVectors"]);
-    let protocol = json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features});
-    tables::commit(
-        &location,
-        2,
-        &[
-            json!({"protocol": protocol}),
-            json!({"remove": remove}),
-            json!({"add": with_vector}),
-        ],
-    )
-    .await;
+    delete(&location, 1, [1, 3, 5, 19]).await;
     world.queue.append(record(20..30));
     let lake = world.lake();
     let text = plan(&lake, "select * from db.t").await;

@@ -1,7 +1,6 @@
 //! How a commit becomes the only one of its version.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -39,6 +38,18 @@ pub trait Commits: fmt::Debug + Send + Sync {
         version: u64,
         content: Bytes,
     ) -> Result<Put, object_store::Error>;
+
+    /// Puts an object where there is none, as well as the store can: of two who do so at the same
+    /// time both may be told that they did. For what saves work, not for what must hold.
+    ///
+    /// # Errors
+    /// The store doesn't answer as it should. Whether the object is there is unknown.
+    async fn create(
+        &self,
+        location: &Location,
+        path: &Path,
+        content: Bytes,
+    ) -> Result<Put, object_store::Error>;
 }
 
 /// For stores that put an object only if it is absent, as S3, GCS, Azure and local folders do.
@@ -54,13 +65,18 @@ impl Commits for ConditionalPut {
         version: u64,
         content: Bytes,
     ) -> Result<Put, object_store::Error> {
-        let options = PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
         let path = commit_path(location, version);
-        let put = location.store.put_opts(&path, content.into(), options);
-        match in_time(put).await {
+        in_time(self.create(location, &path, content)).await
+    }
+
+    async fn create(
+        &self,
+        location: &Location,
+        path: &Path,
+        content: Bytes,
+    ) -> Result<Put, object_store::Error> {
+        let options = PutOptions::from(PutMode::Create);
+        match location.store.put_opts(path, content.into(), options).await {
             Ok(_) => Ok(Put::Done),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Taken),
             // S3 answers 409 to one of two that come at the same time: the other may still fail.
@@ -108,9 +124,4 @@ pub(crate) async fn in_so_much_time<T>(
             source: format!("no answer within {} s", patience.as_secs()).into(),
         }),
     }
-}
-
-/// The usual way.
-pub(crate) fn conditional_put() -> Arc<dyn Commits> {
-    Arc::new(ConditionalPut)
 }

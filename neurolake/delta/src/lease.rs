@@ -6,7 +6,7 @@
 //! ([`crate::log`]); with or without leases no row is lost or doubled.
 //!
 //! A lease is a file in `_neurolake/{role}/` of the table's folder, named by its epoch and made by
-//! put-if-absent. The newest epoch holds. It overwrites its file with a growing counter; whoever
+//! put-if-absent, as well as the store can. The newest epoch holds. It overwrites its file with a growing counter; whoever
 //! waits and sees no change for the time to live, by its own monotonic clock, makes the next epoch.
 //! Clocks are never compared. A holder gives up when it could not renew in time, so that it has
 //! stopped believing before anybody else may begin.
@@ -15,14 +15,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStoreExt, PutMode, PutOptions};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use uuid::Uuid;
 
+use crate::commits::Put;
 use crate::error::{Error, Result};
 use crate::location::Location;
 
@@ -31,7 +32,7 @@ use crate::location::Location;
 pub struct Terms {
     /// A holder that doesn't renew for so long is followed by somebody else. Too short, and a slow
     /// store takes the lease away from a holder that is well; too long, and nobody works for a
-    /// while after a crash. A renewal costs two requests, three times in this span.
+    /// while after a crash. A renewal costs three requests, three times in this span.
     pub time_to_live: Duration,
 }
 
@@ -253,41 +254,30 @@ impl Claim {
         }
     }
 
-    async fn put(
-        &self,
-        epoch: u64,
-        renewals: u64,
-        released: bool,
-        mode: PutMode,
-    ) -> object_store::Result<()> {
+    async fn put(&self, epoch: u64, renewals: u64, released: bool) -> object_store::Result<()> {
+        let content = self.record(renewals, released).into();
+        self.location.store.put(&self.path(epoch), content).await?;
+        Ok(())
+    }
+
+    fn record(&self, renewals: u64, released: bool) -> Bytes {
         let record = serde_json::json!(Record {
             who: self.who.clone(),
             id: self.id,
             renewals,
             released,
         });
-        let options = PutOptions {
-            mode,
-            ..PutOptions::default()
-        };
-        let content = record.to_string().into();
-        let path = self.path(epoch);
-        self.location
-            .store
-            .put_opts(&path, content, options)
-            .await?;
-        Ok(())
+        record.to_string().into()
     }
 
     /// Makes the next epoch. `None`: somebody else did.
     async fn make(&self, epoch: u64) -> Result<Option<Lease>> {
         let started = Instant::now();
-        match self.put(epoch, 0, false, PutMode::Create).await {
-            Ok(()) => {}
-            Err(
-                object_store::Error::AlreadyExists { .. }
-                | object_store::Error::Precondition { .. },
-            ) => return Ok(None),
+        let (commits, path) = (&self.location.commits, self.path(epoch));
+        let record = self.record(0, false);
+        match commits.create(&self.location, &path, record).await {
+            Ok(Put::Done) => {}
+            Ok(Put::Taken) | Err(object_store::Error::Precondition { .. }) => return Ok(None),
             // Its answer may be what was lost.
             Err(source) => match self.read(epoch).await? {
                 Some(content) if self.is_ours(&content) => {}
@@ -303,7 +293,7 @@ impl Claim {
         }
         if Instant::now() >= until {
             // The newest file is never deleted: epochs would begin again.
-            let _ = self.put(epoch, 0, true, PutMode::Overwrite).await;
+            let _ = self.put(epoch, 0, true).await;
             return Ok(None);
         }
         let (publish, until) = watch::channel(Some(until));
@@ -343,7 +333,7 @@ impl Claim {
         until.send_replace(None);
         if is_wanted {
             tracing::warn!(table = %self.location.url, role = self.role, epoch, "a lease is lost");
-        } else if let Err(error) = self.put(epoch, renewals, true, PutMode::Overwrite).await {
+        } else if let Err(error) = self.put(epoch, renewals, true).await {
             tracing::debug!(table = %self.location.url, %error, "a lease will expire by itself");
         }
     }
@@ -361,21 +351,26 @@ impl Claim {
         loop {
             let started = Instant::now();
             let attempt = async {
-                self.put(epoch, renewals, false, PutMode::Overwrite).await?;
-                self.epochs().await
+                // Where a store puts what is there already, two may have made the same epoch.
+                let there = self.read(epoch).await?;
+                if !there.is_some_and(|content| self.is_ours(&content)) {
+                    return Ok(false);
+                }
+                let put = self.put(epoch, renewals, false).await;
+                put.map_err(|source| self.failed(source))?;
+                Ok::<_, Error>(self.newest().await? <= Some(epoch))
             };
-            let epochs = timeout_at(deadline, attempt).await;
+            let is_newest = timeout_at(deadline, attempt).await;
             if Instant::now() >= deadline {
                 return None;
             }
-            match epochs {
-                Ok(Ok(epochs)) if epochs.iter().any(|other| *other > epoch) => return None,
-                Ok(Ok(_)) => return Some(started + self.terms.belief()),
+            match is_newest {
+                Ok(Ok(true)) => return Some(started + self.terms.belief()),
                 Ok(Err(error)) => {
                     tracing::debug!(table = %self.location.url, %error, "a lease isn't renewed");
                     sleep(self.terms.interval() / 10).await;
                 }
-                Err(_) => return None,
+                Ok(Ok(false)) | Err(_) => return None,
             }
         }
     }

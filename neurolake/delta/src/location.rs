@@ -8,6 +8,8 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use url::Url;
 
+use crate::commits::{Commits, ConditionalPut};
+
 /// The root folder of a table.
 #[derive(Debug, Clone)]
 pub struct Location {
@@ -15,9 +17,26 @@ pub struct Location {
     pub url: Url,
     /// The bucket (or the file system) that holds the folder, rooted at the bucket.
     pub store: Arc<dyn ObjectStore>,
+    /// How a commit becomes the only one of its version there.
+    pub commits: Arc<dyn Commits>,
 }
 
 impl Location {
+    /// A folder of a store that puts an object only if it is absent.
+    pub fn new(url: Url, store: Arc<dyn ObjectStore>) -> Self {
+        Self {
+            url,
+            store,
+            commits: Arc::new(ConditionalPut),
+        }
+    }
+
+    /// Commits are made in another way. All who write the table must make them so.
+    #[must_use]
+    pub fn with_commits(self, commits: Arc<dyn Commits>) -> Self {
+        Self { commits, ..self }
+    }
+
     /// The folder inside of the bucket.
     pub fn path(&self) -> Path {
         // A URL's path is percent-encoded; one that decodes to no path at all names nothing, and
@@ -33,8 +52,8 @@ impl Location {
         }
     }
 
-    /// The log, for reading and for commits that are put if absent. Made by hand: deltalake's own
-    /// registry knows only the stores that it can build itself.
+    /// The log, for reading, and for commits that are put if absent, whatever `commits` says. Made
+    /// by hand: deltalake's own registry knows only the stores that it can build itself.
     pub fn log_store(&self) -> LogStoreRef {
         let folder = PrefixStore::new(Arc::clone(&self.store), self.path());
         default_logstore(
@@ -52,7 +71,7 @@ impl Location {
         let url = format!("{scheme}://{bucket}{}", self.url.path());
         Self {
             url: Url::parse(&url).unwrap_or_else(|_| self.url.clone()),
-            store: Arc::clone(&self.store),
+            ..self.clone()
         }
     }
 
@@ -68,10 +87,8 @@ impl Location {
                 format!("`{}` is not a path of a folder", folder.display()),
             )
         })?;
-        Ok(Self {
-            url,
-            store: Arc::new(object_store::local::LocalFileSystem::new()),
-        })
+        let store = object_store::local::LocalFileSystem::new();
+        Ok(Self::new(url, Arc::new(store)))
     }
 }
 

@@ -209,6 +209,14 @@ impl Commits for LockedCommits {
             ))),
         }
     }
+
+    async fn create(&self, location: &Location, path: &Path, content: Bytes) -> Result<Put, Error> {
+        if exists(location, path).await? {
+            return Ok(Put::Taken);
+        }
+        location.store.put(path, content.into()).await?;
+        Ok(Put::Done)
+    }
 }
 
 /// As others write it.

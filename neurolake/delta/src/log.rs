@@ -31,7 +31,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::commits::{self, Commits, Put};
+use crate::commits::{self, Put};
 use crate::error::{Error, Result};
 use crate::location::Location;
 use crate::snapshot::{Erased, log_error};
@@ -58,24 +58,19 @@ const SLOWEST: u64 = 1 << 20;
 pub struct LogOptions {
     /// Tells the time.
     pub clock: Clock,
-    /// Makes commits.
-    pub commits: Arc<dyn Commits>,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
         Self {
             clock: Arc::new(SystemTime::now),
-            commits: commits::conditional_put(),
         }
     }
 }
 
 impl fmt::Debug for LogOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogOptions")
-            .field("commits", &self.commits)
-            .finish_non_exhaustive()
+        f.debug_struct("LogOptions").finish_non_exhaustive()
     }
 }
 
@@ -279,7 +274,7 @@ impl Log {
         let content = first_commit(schema, partition_by, options)
             .map_err(|source| write_error(location, source))?;
         for failures in 1.. {
-            match options.commits.put(location, 0, content.clone()).await {
+            match location.commits.put(location, 0, content.clone()).await {
                 Ok(Put::Done | Put::Taken) => break,
                 Err(source) if failures >= MOST_FAILURES => return Err(unclear(location, source)),
                 Err(_) => back_off(failures).await,
@@ -497,7 +492,7 @@ impl Log {
             }
             self.refuse_removed(change, &seen, &mut checked).await?;
             let next = self.version + 1;
-            let commits = Arc::clone(&self.options.commits);
+            let commits = Arc::clone(&self.location.commits);
             let put = commits.put(&self.location, next, content.clone()).await;
             let slept = self.is_stale();
             match put {

@@ -29,7 +29,7 @@ pub fn location(table: &Location) -> Location {
     url.set_path(&path);
     Location {
         url,
-        store: Arc::clone(&table.store),
+        ..table.clone()
     }
 }
 

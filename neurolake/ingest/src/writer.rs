@@ -4,7 +4,9 @@
 //! the last. Who begins where the transaction stands, and commits only from there, can die at any
 //! line, be paused for an hour or run twice: nothing is lost and nothing is doubled.
 
+use std::any::Any;
 use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
@@ -12,6 +14,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options, concat_batches};
 use arrow::datatypes::{Schema, SchemaRef};
+use futures::FutureExt;
 use neurolake_delta::lease::{Lease, Terms};
 use neurolake_delta::time::{Instant, sleep, sleep_until};
 use neurolake_delta::{
@@ -124,6 +127,8 @@ enum Trouble {
     Lost { from: u64, to: u64 },
     #[error(transparent)]
     Arrow(#[from] arrow::error::ArrowError),
+    #[error("a bug in the writer: {0}")]
+    Panic(String),
 }
 
 impl Trouble {
@@ -134,6 +139,13 @@ impl Trouble {
             Self::Delta(DeltaError::Fenced { .. } | DeltaError::Conflict { .. })
         )
     }
+}
+
+/// What a panic says.
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("it doesn't say which").to_owned()
 }
 
 /// The table, opened, and how far it is.
@@ -246,9 +258,12 @@ impl Writer {
         let mut troubled = Instant::now();
         loop {
             let started = Instant::now();
-            let trouble = match self.write(&mut end).await {
-                Ok(()) => return true,
-                Err(trouble) => trouble,
+            // After a bug it begins anew, as after a crash of the process.
+            let attempt = AssertUnwindSafe(self.write(&mut end)).catch_unwind().await;
+            let trouble = match attempt {
+                Ok(Ok(())) => return true,
+                Ok(Err(trouble)) => trouble,
+                Err(panic) => Trouble::Panic(said(panic.as_ref())),
             };
             if started.elapsed() > LONGEST_PAUSE {
                 pause = Duration::ZERO;

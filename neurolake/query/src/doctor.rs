@@ -6,13 +6,18 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::stream::{self, Stream, StreamExt};
-use neurolake_delta::atomicity::{self, Disproof};
+use neurolake_delta::atomicity::{self, Disproof, Trial};
 use neurolake_model as model;
 use object_store::ObjectStore;
-use object_store::path::Path;
 use tokio::time::Instant;
 
 pub use neurolake_delta::atomicity::Proof;
+
+/// There it is DynamoDB that keeps the promise.
+const UNDER_A_LOCK: Trial = Trial {
+    commits: 20,
+    at_once: 1,
+};
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Lake;
@@ -255,13 +260,14 @@ impl Lake {
         }
     }
 
-    /// Proves that a store creates an object only where there is none, which is what keeps two
-    /// writers of a Delta table from losing each other's commits. Writes below
-    /// `_neurolake_doctor` in the bucket and deletes it again.
+    /// Proves that two writers of a Delta table never lose each other's commits: that the store
+    /// creates an object only where there is none, or that its lock works. Writes below
+    /// `_neurolake_doctor` in the bucket and deletes it again; a lock's table is made if there is
+    /// none.
     ///
     /// # Errors
     /// The store broke the promise, or it can't be written.
-    pub async fn prove_put_if_absent(&self, store: &str, bucket: &str) -> Result<Proof> {
+    pub async fn prove_commits(&self, store: &str, bucket: &str) -> Result<Proof> {
         let uri = if bucket.contains("://") || bucket.starts_with('/') {
             bucket.to_owned()
         } else {
@@ -269,19 +275,33 @@ impl Lake {
         };
         let opened = objects::open(&self.scope.shared, Some(store), &uri)?;
         let run = chrono::Utc::now().timestamp_micros();
-        let folder = opened
-            .path
-            .parts()
-            .collect::<Path>()
-            .join("_neurolake_doctor");
-        let folder = folder.join(format!("{run}-{}", std::process::id()));
-        match atomicity::prove(&opened.store, &folder).await {
+        let mut table = opened.location();
+        let folder = format!("_neurolake_doctor/{run}-{}", std::process::id());
+        let root = table.url.path().trim_end_matches('/').to_owned();
+        table.url.set_path(&format!("{root}/{folder}"));
+        let mut trial = Trial::default();
+        if let Some(lock) = opened.lock() {
+            let made = lock.create_table().await;
+            made.map_err(|error| {
+                broken(format!(
+                    "the table of `lock` of the store `{store}` can't be made"
+                ))
+                .with_hint(format!(
+                    "check `lock` of `[stores.{store}]` and what its credentials may do"
+                ))
+                .with_source(opened.explain(&error))
+            })?;
+            trial = UNDER_A_LOCK;
+        }
+        match atomicity::prove(&table, trial).await {
             Ok(proof) => Ok(proof),
             Err(Disproof::Store(error)) => Err(opened.explain(&error)),
-            Err(Disproof::Lies { winners, creators }) => Err(broken(format!(
-                "the store `{store}` lies about put-if-absent: {winners} of {creators} creators of the same object in `{bucket}` were told that they made it"
+            Err(Disproof::Lies { winners, writers }) => Err(broken(format!(
+                "the store `{store}` lies about put-if-absent: {winners} of {writers} writers of the same object in `{bucket}` were told that they made it"
             ))
-            .with_hint("don't write Delta tables to it: commits would be lost; use a store that honours `If-None-Match: *`")),
+            .with_hint(format!(
+                "don't write Delta tables to it: commits would be lost; use a store that honours `If-None-Match: *`, or give `[stores.{store}]` a `lock`"
+            ))),
         }
     }
 }

@@ -28,7 +28,8 @@ pub use lake::{Lake, LakeBuilder, Limits};
 pub use session::{Answer, Request};
 pub use sources::function::{Arguments, FunctionTable};
 pub use stores::{
-    ObjectStoreSettings, PostgresSettings, SecretString, SheetsSettings, Store, Stores,
+    LockSettings, ObjectStoreSettings, PostgresSettings, SecretString, SheetsSettings, Store,
+    Stores,
 };
 pub use tail::{RemoteTails, Tail, TailError, Tails, Timeouts};
 

@@ -101,6 +101,22 @@ pub struct ObjectStoreSettings {
     /// `secrets` is empty; `options` win over it. Keys are upper case. Without any of it the
     /// chain of the cloud decides: web identity, then the metadata of container or machine.
     pub ambient: BTreeMap<String, SecretString>,
+    /// For S3 stores that don't put an object only if it is absent.
+    pub lock: Option<LockSettings>,
+}
+
+/// A table of DynamoDB that keeps two commits from becoming the same version, as that of Delta's
+/// `S3DynamoDBLogStore` does. All who write the tables of the store must use it, and by the same
+/// addresses: `s3://lake/t` and `s3a://lake/t` are two tables to it. The credentials are the
+/// store's.
+#[derive(Debug, Clone)]
+pub struct LockSettings {
+    /// Its name.
+    pub table: String,
+    /// Its region. `None`: the store's.
+    pub region: Option<String>,
+    /// Address of the server. `None`: AWS.
+    pub endpoint: Option<String>,
 }
 
 /// Beginnings of the variables that an object store may know.

@@ -157,6 +157,11 @@ impl DynamoDb {
                     if kind == "ConditionalCheckFailedException" {
                         return Err(Refusal::Condition);
                     }
+                    if kind == "ResourceNotFoundException" {
+                        let (table, place) = (&self.settings.table, &self.endpoint);
+                        let error = failed(format!("there is no table `{table}` at {place}"));
+                        return Err(Refusal::Failed(error));
+                    }
                     let text = answer["message"].as_str().or(answer["Message"].as_str());
                     let text = text.unwrap_or_default();
                     let error = failed(format!("{operation}: {status} {kind} {text}"));

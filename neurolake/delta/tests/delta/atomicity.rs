@@ -5,13 +5,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use neurolake_delta::atomicity::{Disproof, prove};
+use neurolake_delta::Location;
+use neurolake_delta::atomicity::{Disproof, Trial, prove};
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
-use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
 use crate::hooked::{Hooked, Kind};
+
+fn probe(store: &Arc<dyn ObjectStore>) -> Location {
+    Location::new("s3://lake/probe".parse().unwrap(), Arc::clone(store))
+}
 
 async fn left_behind(store: &dyn ObjectStore) -> usize {
     store
@@ -28,8 +32,8 @@ async fn memory_and_local_folders_keep_it() {
     let local = LocalFileSystem::new_with_prefix(folder.path()).unwrap();
     let stores: [Arc<dyn ObjectStore>; 2] = [Arc::new(InMemory::new()), Arc::new(local)];
     for store in stores {
-        let proof = prove(&store, &Path::from("probe")).await.unwrap();
-        assert!(proof.objects >= 1_000 && proof.creators >= 2, "{proof:?}");
+        let proof = prove(&probe(&store), Trial::default()).await.unwrap();
+        assert!(proof.commits >= 1_000 && proof.writers >= 2, "{proof:?}");
         assert_eq!(left_behind(&store).await, 0);
     }
 }
@@ -43,7 +47,7 @@ async fn a_store_that_breaks_it_for_one_object_in_a_hundred_is_found_out() {
     let store: Arc<dyn ObjectStore> = Hooked::new(Arc::clone(&memory) as _, move |call| {
         let (inner, creators) = (Arc::clone(&inner), Arc::clone(&creators));
         Box::pin(async move {
-            let is_chosen = call.path.ends_with("77");
+            let is_chosen = call.path.ends_with("77.json");
             if call.kind == Kind::Create
                 && !call.is_done
                 && is_chosen
@@ -55,13 +59,13 @@ async fn a_store_that_breaks_it_for_one_object_in_a_hundred_is_found_out() {
             Ok(())
         })
     });
-    let error = prove(&store, &Path::from("probe")).await.unwrap_err();
+    let error = prove(&probe(&store), Trial::default()).await.unwrap_err();
     assert!(
         matches!(
             error,
             Disproof::Lies {
                 winners: 2,
-                creators: 4
+                writers: 4
             }
         ),
         "{error}"

@@ -701,10 +701,10 @@ async fn by_hand(features: &str, adds: impl Fn(usize, &str) -> String) -> Locati
     let (made, store) = in_memory();
     filled(&made, 10, 3).await;
     let files = live(&made).await;
-    let location = Location {
-        url: "s3://lake/by_hand".parse().unwrap(),
-        store: Arc::clone(&store) as _,
-    };
+    let location = Location::new(
+        "s3://lake/by_hand".parse().unwrap(),
+        Arc::clone(&store) as _,
+    );
     let first = commit(&made, 0).await;
     let metadata = first
         .lines()

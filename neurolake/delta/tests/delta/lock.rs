@@ -145,22 +145,24 @@ impl Arbiter for Rows {
     }
 }
 
-fn locked(arbiter: impl Arbiter + 'static) -> LogOptions {
-    locked_by(arbiter, Arc::new(SystemTime::now))
+fn locked(location: &Location, arbiter: impl Arbiter + 'static) -> Location {
+    locked_by(location, arbiter, Arc::new(SystemTime::now))
 }
 
-fn locked_by(arbiter: impl Arbiter + 'static, clock: Clock) -> LogOptions {
-    LogOptions {
-        commits: Arc::new(LockedCommits::new(Arc::new(arbiter), Arc::clone(&clock))),
-        clock,
-    }
+fn locked_by(location: &Location, arbiter: impl Arbiter + 'static, clock: Clock) -> Location {
+    let commits = LockedCommits::new(Arc::new(arbiter), clock);
+    location.clone().with_commits(Arc::new(commits))
 }
 
 fn careless(store: &Arc<InMemory>) -> Arc<dyn ObjectStore> {
     Hooked::careless(Arc::clone(store) as _)
 }
 
-async fn open(location: &Location, options: &LogOptions) -> Log {
+async fn open(location: &Location) -> Log {
+    open_by(location, &LogOptions::default()).await
+}
+
+async fn open_by(location: &Location, options: &LogOptions) -> Log {
     Log::open_or_create(location, &schema(), &[], options)
         .await
         .unwrap()
@@ -186,7 +188,7 @@ async fn commit(log: &mut Log, application: &str, ids: std::ops::Range<i64>) {
 async fn made() -> (Arc<InMemory>, Rows) {
     let (store, rows) = (Arc::new(InMemory::new()), Rows::default());
     let location = at(careless(&store));
-    let mut log = open(&location, &locked(rows.clone())).await;
+    let mut log = open(&locked(&location, rows.clone())).await;
     for part in 0..3 {
         commit(&mut log, &format!("part {part}"), part * 3..part * 3 + 3).await;
     }
@@ -216,9 +218,9 @@ async fn without_a_lock_a_commit_is_lost() {
 
     let (store, arbiter) = made().await;
     let writers = (0..8).map(|writer| {
-        let (location, options) = (at(careless(&store)), locked(arbiter.clone()));
+        let location = locked(&at(careless(&store)), arbiter.clone());
         tokio::spawn(async move {
-            let mut log = open(&location, &options).await;
+            let mut log = open(&location).await;
             for part in 0..5 {
                 let first = 100 + writer * 50 + part * 10;
                 commit(&mut log, &format!("{writer} {part}"), first..first + 10).await;
@@ -241,11 +243,10 @@ async fn without_a_lock_a_commit_is_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_works_under_a_lock() {
     let (store, arbiter) = made().await;
-    let location = at(careless(&store));
+    let location = locked(&at(careless(&store)), arbiter.clone());
     let options = CompactOptions {
         fan_in: 2,
         settle: Duration::ZERO,
-        log: locked(arbiter.clone()),
         ..CompactOptions::default()
     };
     let (one, two) = tokio::join!(compact(&location, &options), compact(&location, &options));
@@ -276,7 +277,7 @@ async fn killed_anywhere_others_end_the_commit_or_it_never_was() {
             let hook = Arc::clone(&hook);
             move |call| hook(call)
         }));
-        let mut dying = open(&slow, &locked(arbiter.hooked(hook))).await;
+        let mut dying = open(&locked(&slow, arbiter.hooked(hook))).await;
         let change = change(&dying, "dying", 100..103).await;
         let ended = killed_after(polls, dying.commit(change)).await;
         if let Some(ended) = &ended {
@@ -285,8 +286,7 @@ async fn killed_anywhere_others_end_the_commit_or_it_never_was() {
         // Rows that may wait for somebody to end them.
         let waiting = arbiter.incomplete();
         assert!(waiting <= 1);
-        let options = locked(arbiter.clone());
-        let mut log = open(&location, &options).await;
+        let mut log = open(&locked(&location, arbiter.clone())).await;
         commit(&mut log, "living", 200..203).await;
         assert_eq!(arbiter.incomplete(), 0);
         let found = ids(&location).await;
@@ -323,7 +323,7 @@ async fn a_table_that_nobody_writes_is_repaired_as_well() {
             }
         })
     }));
-    let mut dying = open(&broken_copy, &locked(arbiter.clone())).await;
+    let mut dying = open(&locked(&broken_copy, arbiter.clone())).await;
     let change = change(&dying, "dying", 100..103).await;
     let died = tokio::time::timeout(Duration::from_millis(300), dying.commit(change)).await;
     died.unwrap_err();
@@ -395,7 +395,8 @@ async fn a_holder_that_sleeps_past_everything_changes_nothing() {
                         + Duration::from_hours(24) * days.load(Ordering::SeqCst) as u32
                 })
             };
-            let mut sleeper = open(&slow, &locked_by(arbiter.hooked(hook), clock)).await;
+            let slow = locked_by(&slow, arbiter.hooked(hook), Arc::clone(&clock));
+            let mut sleeper = open_by(&slow, &LogOptions { clock }).await;
             let change = change(&sleeper, "sleeper", 100..103).await;
             is_armed.store(true, Ordering::SeqCst);
             let mut sleeping = tokio::spawn(async move { sleeper.commit(change).await });
@@ -406,8 +407,7 @@ async fn a_holder_that_sleeps_past_everything_changes_nothing() {
             if !slept {
                 break;
             }
-            let options = locked(arbiter.clone());
-            let mut log = open(&location, &options).await;
+            let mut log = open(&locked(&location, arbiter.clone())).await;
             commit(&mut log, "first", 200..203).await;
             commit(&mut log, "second", 300..303).await;
             assert_eq!(arbiter.incomplete(), 0);
@@ -480,7 +480,7 @@ async fn any_request_may_fail_or_lose_its_answer() {
                 let hook = Arc::clone(&hook);
                 move |call| hook(call)
             }));
-            let mut log = open(&shaky, &locked(arbiter.hooked(hook))).await;
+            let mut log = open(&locked(&shaky, arbiter.hooked(hook))).await;
             log.transaction("shaky").await.unwrap();
             let change = change(&log, "shaky", 100..103).await;
             is_armed.store(true, Ordering::SeqCst);
@@ -490,7 +490,7 @@ async fn any_request_may_fail_or_lose_its_answer() {
             let mut expected = each_once(0..9);
             expected.extend(each_once(100..103));
             assert_eq!(ids(&location).await, expected, "{after} {fails_at}");
-            let mut log = open(&location, &locked(arbiter.clone())).await;
+            let mut log = open(&locked(&location, arbiter.clone())).await;
             commit(&mut log, "next", 200..203).await;
             assert_eq!(arbiter.incomplete(), 0);
             assert_sound(&location).await;
@@ -575,7 +575,10 @@ async fn many_writers_share_a_table_in_s3_and_dynamodb() {
         complete: false,
     };
     let error = dynamodb().claim("t", &row).await.unwrap_err();
-    assert!(error.to_string().contains("ResourceNotFound"), "{error}");
+    assert!(
+        error.to_string().contains("no table `delta_log`"),
+        "{error}"
+    );
     dynamodb().create_table().await.unwrap();
     dynamodb().create_table().await.unwrap();
 
@@ -588,9 +591,9 @@ async fn many_writers_share_a_table_in_s3_and_dynamodb() {
     });
     let writers = (0..4).map(|writer| {
         let arbiter = dynamodb().with_client(shaky.clone());
-        let (location, options) = (location.clone(), locked(arbiter));
+        let location = locked(&location, arbiter);
         tokio::spawn(async move {
-            let mut log = open(&location, &options).await;
+            let mut log = open(&location).await;
             for part in 0..10 {
                 let first = writer * 100 + part * 10;
                 commit(&mut log, &format!("{writer} {part}"), first..first + 10).await;

@@ -99,10 +99,10 @@ struct World {
 impl World {
     fn new(clock: Arc<Clock>) -> Self {
         let script = Arc::new(Script::default());
-        let plain = Location {
-            url: Url::parse("s3://lake/some/table").unwrap(),
-            store: Arc::new(InMemory::new()),
-        };
+        let plain = Location::new(
+            Url::parse("s3://lake/some/table").unwrap(),
+            Arc::new(InMemory::new()),
+        );
         let faulty = Location {
             store: Faulty::new(Arc::clone(&plain.store), Arc::clone(&script) as _),
             ..plain.clone()
@@ -114,7 +114,6 @@ impl World {
             plain,
             options: LogOptions {
                 clock: Arc::new(move || calendar.wall()),
-                ..LogOptions::default()
             },
             clock,
         }

@@ -33,10 +33,7 @@ pub(crate) fn batch(ids: std::ops::Range<i64>) -> RecordBatch {
 
 pub(crate) fn memory(address: &str) -> (Location, Arc<InMemory>) {
     let store = Arc::new(InMemory::new());
-    let location = Location {
-        url: Url::parse(address).unwrap(),
-        store: Arc::clone(&store) as _,
-    };
+    let location = Location::new(Url::parse(address).unwrap(), Arc::clone(&store) as _);
     (location, store)
 }
 
@@ -403,10 +400,10 @@ async fn overwriting_and_checkpoints_are_followed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_local_folder_is_a_store_like_others() {
     let folder = tempfile::tempdir().unwrap();
-    let location = Location {
-        url: Url::from_directory_path(folder.path().join("a folder")).unwrap(),
-        store: Arc::new(object_store::local::LocalFileSystem::new()),
-    };
+    let location = Location::new(
+        Url::from_directory_path(folder.path().join("a folder")).unwrap(),
+        Arc::new(object_store::local::LocalFileSystem::new()),
+    );
     std::fs::create_dir(folder.path().join("a folder")).unwrap();
     append(&location, 0..10).await;
     for start in 1..12 {

@@ -18,10 +18,7 @@ pub(crate) fn in_memory() -> (Location, Arc<InMemory>) {
 }
 
 pub(crate) fn at(store: Arc<dyn ObjectStore>) -> Location {
-    Location {
-        url: "s3://lake/events".parse().unwrap(),
-        store,
-    }
+    Location::new("s3://lake/events".parse().unwrap(), store)
 }
 
 pub(crate) fn schema() -> SchemaRef {

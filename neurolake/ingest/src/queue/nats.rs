@@ -18,7 +18,9 @@
 //! Works with servers from 2.9 on.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -35,7 +37,7 @@ use async_nats::jetstream::stream::{
     StorageType, Stream as Handle,
 };
 use async_nats::jetstream::{self, ErrorCode};
-use async_nats::{Client, ConnectOptions, Request, ServerAddr};
+use async_nats::{Client, ConnectError, ConnectErrorKind, ConnectOptions, Request, ServerAddr};
 use async_trait::async_trait;
 use futures::{StreamExt, TryStreamExt};
 use secrecy::{ExposeSecret, SecretString};
@@ -119,7 +121,7 @@ impl NatsSettings {
         }
     }
 
-    fn servers(&self) -> std::io::Result<Vec<ServerAddr>> {
+    fn servers(&self) -> io::Result<Vec<ServerAddr>> {
         self.url.split(',').map(|url| url.trim().parse()).collect()
     }
 
@@ -162,6 +164,23 @@ impl fmt::Debug for NatsSettings {
             .field("max_stream_bytes", &self.max_stream_bytes)
             .field("duplicate_window", &self.duplicate_window)
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether a server may be there later; that it will let us in later is not to be expected.
+fn is_absent(error: &ConnectError) -> bool {
+    match error.kind() {
+        ConnectErrorKind::Dns | ConnectErrorKind::TimedOut => true,
+        ConnectErrorKind::Io => {
+            let source = error.source().and_then(|source| source.downcast_ref());
+            // So rustls says that it doesn't trust a certificate.
+            source.is_none_or(|source: &io::Error| source.kind() != io::ErrorKind::InvalidData)
+        }
+        ConnectErrorKind::ServerParse
+        | ConnectErrorKind::Authentication
+        | ConnectErrorKind::AuthorizationViolation
+        | ConnectErrorKind::Tls
+        | ConnectErrorKind::MaxReconnects => false,
     }
 }
 
@@ -230,10 +249,11 @@ impl fmt::Debug for NatsQueue {
 }
 
 impl NatsQueue {
-    /// Connects to the servers. A connection that is lost later comes back by itself.
+    /// Connects to the servers. If none answers yet, or the connection is lost later, it comes by
+    /// itself.
     ///
     /// # Errors
-    /// [`QueueError::Unavailable`]: no server answers, or they don't let us in.
+    /// [`QueueError::Unavailable`]: the servers don't let us in.
     pub async fn connect(settings: NatsSettings) -> QueueResult<Self> {
         let servers = settings.servers().map_err(|_| QueueError::Unavailable {
             // The URL isn't shown: it may hold a password.
@@ -241,7 +261,15 @@ impl NatsQueue {
         })?;
         // With two of them linked into a program, rustls asks which; whoever was first has said so.
         let _ = async_nats::rustls::crypto::ring::default_provider().install_default();
-        let connected = settings.options(&servers).connect(servers).await;
+        let connected = match settings.options(&servers).connect(servers.clone()).await {
+            Err(error) if is_absent(&error) => {
+                let hosts = settings.hosts().join(", ");
+                tracing::warn!(%error, "no broker answers at {hosts} yet; events can't be taken");
+                let options = settings.options(&servers).retry_on_initial_connect();
+                options.connect(servers).await
+            }
+            connected => connected,
+        };
         let client = connected.map_err(|error| unavailable(&error))?;
         let context = ContextBuilder::new()
             .timeout(settings.timeout)

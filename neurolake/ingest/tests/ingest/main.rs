@@ -9,3 +9,4 @@ mod queue;
 #[path = "../../../delta/tests/helper/simulated.rs"]
 mod simulated;
 mod simulation;
+mod writer;

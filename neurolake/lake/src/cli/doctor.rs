@@ -119,7 +119,7 @@ async fn prove(lake: &Engine, report: &StoreReport) -> Option<Finding> {
         return None;
     };
     let begun = Instant::now();
-    let proof = lake.prove_put_if_absent(&report.store, bucket).await;
+    let proof = lake.prove_commits(&report.store, bucket).await;
     let name = format!("{}: {bucket}, commits", report.store);
     let mut finding = Finding::ok(name, report.kind.to_owned(), begun.elapsed());
     if let Err(error) = proof {

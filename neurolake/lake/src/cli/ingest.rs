@@ -11,7 +11,7 @@ use neurolake_delta::{Location, LogOptions};
 use neurolake_ingest::ingest::Refused;
 use neurolake_ingest::metrics::Metrics;
 use neurolake_ingest::queue::embedded::{EmbeddedQueue, EmbeddedSettings};
-use neurolake_ingest::queue::nats::{NatsCredentials, NatsQueue, NatsSettings};
+use neurolake_ingest::queue::nats::NatsQueue;
 use neurolake_ingest::queue::{Queue, QueueError, Stream};
 use neurolake_ingest::writer::{Candidate, Observe};
 use neurolake_ingest::{Ingest, door, expose};
@@ -92,17 +92,8 @@ async fn queue(context: &Context<'_>, options: &LogOptions) -> Result<Arc<dyn Qu
             let queue = EmbeddedQueue::open(folder, settings, clock).await;
             Ok(Arc::new(queue.map_err(unopened)?))
         }
-        QueueSettings::Nats {
-            address,
-            token,
-            replicas,
-        } => {
-            let settings = NatsSettings {
-                credentials: token.clone().map(NatsCredentials::Token),
-                replicas: *replicas,
-                ..NatsSettings::new(address)
-            };
-            let queue = NatsQueue::connect(settings).await;
+        QueueSettings::Nats(settings) => {
+            let queue = NatsQueue::connect(settings.as_ref().clone()).await;
             Ok(Arc::new(queue.map_err(unopened)?))
         }
     }
@@ -210,7 +201,7 @@ impl Receiving {
 /// This process among those that could look after a table; `None` where there is no other, because
 /// the queue is a folder that one process has for itself.
 fn candidate(context: &Context<'_>) -> Option<Candidate> {
-    let QueueSettings::Nats { .. } = context.config.ingest.queue else {
+    let QueueSettings::Nats(_) = context.config.ingest.queue else {
         return None;
     };
     let host = rustix::system::uname();
@@ -231,14 +222,16 @@ async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>, totals: watch::Sende
             };
             metrics.set_queue_bytes(now.queue);
             for (stream, _) in ingest.streams() {
-                if let Ok(status) = ingest.status(stream).await {
-                    let depth = status.accepted.saturating_sub(status.committed);
-                    let oldest = Duration::from_millis(status.lag_milliseconds);
-                    metrics.set_queue(stream, depth, oldest);
-                    now.taken += status.accepted;
-                    now.waiting += depth;
-                    now.oldest = now.oldest.max(oldest);
-                }
+                let Ok(status) = ingest.status(stream).await else {
+                    now.unknown += 1;
+                    continue;
+                };
+                let depth = status.accepted.saturating_sub(status.committed);
+                let oldest = Duration::from_millis(status.lag_milliseconds);
+                metrics.set_queue(stream, depth, oldest);
+                now.taken += status.accepted;
+                now.waiting += depth;
+                now.oldest = now.oldest.max(oldest);
             }
             totals.send_replace(now);
             sleep(Duration::from_secs(1)).await;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use neurolake_ingest::queue::nats::NatsCredentials;
+
 use super::arguments::ShowConfig;
 use super::config::{Config, Queue, keys};
 use super::exit::Exit;
@@ -70,14 +72,25 @@ fn ingestion(text: &mut String, config: &Config) {
             let folder = config.data.join(super::ingest::QUEUE);
             let _ = writeln!(text, "# queue: embedded, in {}", folder.display());
         }
-        Queue::Nats {
-            address,
-            token,
-            replicas,
-        } => {
-            let _ = writeln!(text, "queue = {address:?}\nreplicas = {replicas}");
-            if token.is_some() {
-                text.push_str("token = \"***\"\n");
+        Queue::Nats(settings) => {
+            let _ = writeln!(
+                text,
+                "queue = {:?}\nreplicas = {}\nstream_bytes = {}",
+                settings.url, settings.replicas, settings.max_stream_bytes
+            );
+            match &settings.credentials {
+                Some(NatsCredentials::Token(_)) => text.push_str("token = \"***\"\n"),
+                Some(NatsCredentials::User { name, .. }) => {
+                    let _ = writeln!(text, "user = {name:?}\npassword = \"***\"");
+                }
+                None => {}
+            }
+            if let Some(roots) = &settings.root_certificates {
+                let _ = writeln!(
+                    text,
+                    "root_certificates = {:?}",
+                    roots.display().to_string()
+                );
             }
         }
     }

@@ -24,6 +24,8 @@ pub(super) struct Totals {
     pub(super) oldest: Duration,
     /// Bytes in the queue.
     pub(super) queue: u64,
+    /// Tables whose queue doesn't answer.
+    pub(super) unknown: usize,
 }
 
 /// Shows the line, every second as they are looked at, until it is dropped.

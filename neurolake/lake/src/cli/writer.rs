@@ -3,6 +3,7 @@
 use std::future::IntoFuture;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::routing::get;
 
 use super::arguments::Writer;
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::{Context, Outcome, ingest, open, up};
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
-    let Queue::Nats { .. } = context.config.ingest.queue else {
+    let Queue::Nats(_) = context.config.ingest.queue else {
         return Err(Failure::usage(
             "the queue of events is a folder, which belongs to the process that serves it",
         )
@@ -39,8 +40,16 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
     match listener {
         Some(listener) => {
             let metrics = receiving.metrics();
+            let totals = receiving.totals();
+            let health = async move || match totals.borrow().unknown {
+                0 => (StatusCode::OK, "ok\n"),
+                _ => (
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "the queue of events doesn't answer\n",
+                ),
+            };
             let router = Router::new()
-                .route("/health", get(async || "ok\n"))
+                .route("/health", get(health))
                 .route("/metrics", get(async move || metrics.text()));
             tokio::select! {
                 ended = axum::serve(listener, router).into_future() => served = ended,

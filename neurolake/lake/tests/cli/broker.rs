@@ -97,6 +97,51 @@ fn deliver(up: &Up, id: u64, path: &str) {
 }
 
 #[test]
+fn a_server_starts_before_its_broker() {
+    let mut broker = Server::start(&["--user", "lab", "--pass", "hunter2"]);
+    let folder = folder();
+    let settings = |password| {
+        format!(
+            "[ingest]\nqueue = \"{}\"\nuser = \"lab\"\npassword = \"file:{password}\"\n\
+             stream_bytes = \"64KiB\"\nflush_age = \"50ms\"\n",
+            broker.url()
+        )
+    };
+    folder.write("right", "hunter2");
+    folder.write("wrong", "hunter3");
+    // Who isn't let in is told so at once.
+    folder.write("neurolake.toml", &settings("wrong"));
+    let refused = folder.expect(4, &["up", "--http", "127.0.0.1:0"]).stderr;
+    assert!(refused.contains("authorization"), "{refused}");
+    assert!(!refused.contains("hunter"), "{refused}");
+    folder.write("neurolake.toml", &settings("right"));
+    let shown = folder.expect(0, &["config"]).stdout;
+    assert!(shown.contains("stream_bytes = 65536"), "{shown}");
+    assert!(!shown.contains("hunter"), "{shown}");
+    broker.kill();
+    let mut server = up(&folder);
+    let answer = send(&server.address, "/v1/ingest/lab/events", "row-1", &row(1));
+    assert_eq!(
+        answer.as_ref().map(|(status, _)| *status),
+        Some(503),
+        "{answer:?}"
+    );
+    broker.restart();
+    deliver(&server, 1, "/v1/ingest/lab/events?ack=committed");
+    // What is in its table makes room.
+    let mut sent = 1;
+    for _ in 0..200 {
+        sent += 1;
+        deliver(&server, sent, "/v1/ingest/lab/events");
+    }
+    assert_eq!(terminate(&mut server.child), Some(0));
+    drop(broker);
+    let sql = "select count(*) as n, count(distinct id) as ids from lab.events";
+    let alone = folder.expect(0, &["query", sql]);
+    assert_eq!(alone.stdout, format!("n,ids\n{sent},{sent}\n"));
+}
+
+#[test]
 fn two_writers_lose_and_double_nothing() {
     let mut broker = Server::start(&[]);
     let folder = folder();

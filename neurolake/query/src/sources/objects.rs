@@ -9,8 +9,9 @@ use std::time::Duration;
 use datafusion::datasource::object_store::ObjectStoreUrl;
 use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
 use datafusion::execution::cache::default_cache::DefaultCache;
-use neurolake_delta::Location;
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use neurolake_delta::lock::dynamodb::{DynamoDb, DynamoDbSettings};
+use neurolake_delta::{Location, LockedCommits, LogOptions};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
@@ -19,7 +20,7 @@ use url::{Position, Url};
 
 use crate::error::{Error, Kind, Result};
 use crate::lake::Shared;
-use crate::stores::{DEFAULT, ObjectStoreSettings, Store};
+use crate::stores::{DEFAULT, LockSettings, ObjectStoreSettings, Store};
 
 /// Memory for the footers of one bucket's files.
 const FOOTERS_BYTES: usize = 64 << 20;
@@ -51,6 +52,7 @@ struct Bucket {
     /// As in the address: `s3://lake`.
     address: String,
     store: Arc<dyn ObjectStore>,
+    lock: Option<Arc<DynamoDb>>,
     object_store_url: ObjectStoreUrl,
     footers: Arc<FileMetadataCache>,
     /// Values that must not reach an error.
@@ -64,10 +66,19 @@ pub(crate) struct Buckets(Mutex<HashMap<(String, String), Arc<Bucket>>>);
 
 impl Opened {
     pub(crate) fn location(&self) -> Location {
-        Location {
-            url: self.url.clone(),
-            store: Arc::clone(&self.store),
+        let location = Location::new(self.url.clone(), Arc::clone(&self.store));
+        match self.lock() {
+            Some(lock) => {
+                let clock = LogOptions::default().clock;
+                location.with_commits(Arc::new(LockedCommits::new(lock, clock)))
+            }
+            None => location,
         }
+    }
+
+    /// What keeps commits apart, where the store itself doesn't.
+    pub(crate) fn lock(&self) -> Option<Arc<DynamoDb>> {
+        self.bucket.lock.clone()
     }
 
     /// Says which store and bucket failed and what to do; no secret is in it.
@@ -170,7 +181,7 @@ fn bucket(
     if let Some(bucket) = buckets.get(&key) {
         return Ok(Arc::clone(bucket));
     }
-    let store = remote(name, settings, url)?;
+    let (store, lock) = remote(name, settings, url)?;
     let store = match &shared.wrap_store {
         Some(wrap) => wrap(store),
         None => store,
@@ -187,6 +198,7 @@ fn bucket(
         store_name: name.to_owned(),
         address,
         store,
+        lock,
         object_store_url,
         footers: Arc::new(DefaultCache::<Path, CachedFileMetadataEntry>::new(
             FOOTERS_BYTES,
@@ -260,28 +272,74 @@ fn below(root: &FilePath, name: &str, url: &Url) -> Result<Url> {
     file_url(&folder.join(path.as_ref()))
 }
 
-fn remote(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<dyn ObjectStore>> {
-    match url.scheme() {
-        "file" => Ok(Arc::new(LocalFileSystem::new())),
-        "s3" | "s3a" => amazon(name, settings, url),
+type Remote = (Arc<dyn ObjectStore>, Option<Arc<DynamoDb>>);
+
+fn remote(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Remote> {
+    let store: Arc<dyn ObjectStore> = match url.scheme() {
+        "s3" | "s3a" => {
+            let (store, region) = amazon(name, settings, url)?;
+            let lock = settings.lock.as_ref();
+            let lock = lock.map(|lock| dynamodb(name, lock, &store, region));
+            return Ok((Arc::new(store), lock.transpose()?));
+        }
+        other if settings.lock.is_some() => {
+            return Err(broken(format!(
+                "the `lock` of the store `{name}` is for `s3://`, not for `{other}://`"
+            ))
+            .with_hint(format!(
+                "give the other buckets of `[stores.{name}]` a store of their own"
+            )));
+        }
+        "file" => Arc::new(LocalFileSystem::new()),
         #[cfg(feature = "azure")]
-        "az" | "azure" | "abfs" | "abfss" => clouds::azure(name, settings, url),
+        "az" | "azure" | "abfs" | "abfss" => clouds::azure(name, settings, url)?,
         #[cfg(feature = "gcs")]
-        "gs" => clouds::google(name, settings, url),
-        other => Err(broken(format!(
-            "addresses that begin with `{other}://` can't be read"
-        ))
-        .with_hint(match other {
-            "az" | "azure" | "abfs" | "abfss" => {
-                "build with the feature `azure` of `neurolake-query`"
-            }
-            "gs" => "build with the feature `gcs` of `neurolake-query`",
-            _ => "use `s3://`, `file://` or an absolute path",
-        })),
-    }
+        "gs" => clouds::google(name, settings, url)?,
+        other => {
+            return Err(broken(format!(
+                "addresses that begin with `{other}://` can't be read"
+            ))
+            .with_hint(match other {
+                "az" | "azure" | "abfs" | "abfss" => {
+                    "build with the feature `azure` of `neurolake-query`"
+                }
+                "gs" => "build with the feature `gcs` of `neurolake-query`",
+                _ => "use `s3://`, `file://` or an absolute path",
+            }));
+        }
+    };
+    Ok((store, None))
 }
 
-fn amazon(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<dyn ObjectStore>> {
+fn dynamodb(
+    name: &str,
+    lock: &LockSettings,
+    store: &AmazonS3,
+    region: Option<String>,
+) -> Result<Arc<DynamoDb>> {
+    let wrong = |what: &str, error: String| {
+        broken(format!("`lock` of the store `{name}` {what}: {error}"))
+            .with_hint(format!("correct `[stores.{name}]` in neurolake.toml"))
+    };
+    let endpoint = lock.endpoint.as_deref().map(Url::parse).transpose();
+    let region = lock.region.clone().or(region);
+    let settings = DynamoDbSettings {
+        table: lock.table.clone(),
+        endpoint: endpoint
+            .map_err(|error| wrong("has no address as `endpoint`", error.to_string()))?,
+        ..DynamoDbSettings::new(region.as_deref().unwrap_or("us-east-1"))
+    };
+    let lock = DynamoDb::new(settings, Arc::clone(store.credentials()));
+    let lock = lock.map_err(|error| wrong("can't be used", chain(&error)))?;
+    Ok(Arc::new(lock))
+}
+
+/// The store, with the region that it was given.
+fn amazon(
+    name: &str,
+    settings: &ObjectStoreSettings,
+    url: &Url,
+) -> Result<(AmazonS3, Option<String>)> {
     let bucket = url.host_str().unwrap_or_default();
     let mut builder = AmazonS3Builder::new()
         .with_client_options(client())
@@ -295,11 +353,12 @@ fn amazon(name: &str, settings: &ObjectStoreSettings, url: &Url) -> Result<Arc<d
         }
     }
     // Last: the declaration names the bucket, whatever `AWS_BUCKET` says.
+    let region = builder.get_config_value(&AmazonS3ConfigKey::Region);
     let store = builder
         .with_bucket_name(bucket)
         .build()
         .map_err(|error| cannot_open(name, url, settings, &error))?;
-    Ok(Arc::new(store))
+    Ok((store, region))
 }
 
 #[cfg(any(feature = "azure", feature = "gcs"))]

@@ -40,10 +40,10 @@ impl World {
     }
 
     fn location(&self, name: &str) -> Location {
-        Location {
-            url: Url::parse(&format!("s3://lake/{name}/")).unwrap(),
-            store: Arc::clone(&self.store),
-        }
+        Location::new(
+            Url::parse(&format!("s3://lake/{name}/")).unwrap(),
+            Arc::clone(&self.store),
+        )
     }
 
     fn lake(&self, names: &[&str]) -> Lake {

@@ -3,9 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, RecordBatch};
+use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema};
+use neurolake_delta::{Change, Log, LogOptions, Transaction};
 use neurolake_query::doctor::{Checkup, Proof, StoreOutcome};
-use neurolake_query::{Kind, Lake, ObjectStoreSettings, Store, Stores};
+use neurolake_query::{Kind, Lake, LockSettings, ObjectStoreSettings, Store, Stores};
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::json;
 use tempfile::TempDir;
@@ -341,20 +343,17 @@ async fn tables_are_read_from_a_real_server() {
         ]
     );
 
-    let proof = lake.prove_put_if_absent("good", "lake").await;
+    let proof = lake.prove_commits("good", "lake").await;
     let proof = proof.unwrap_or_else(|error| panic!("{}", whole(&error)));
     assert_eq!(
         proof,
         Proof {
-            objects: 1_000,
-            creators: 4
+            commits: 1_000,
+            writers: 4
         }
     );
     assert_eq!(left_behind(&bucket).await, 0);
-    let nowhere = lake
-        .prove_put_if_absent("good", "nowhere")
-        .await
-        .unwrap_err();
+    let nowhere = lake.prove_commits("good", "nowhere").await.unwrap_err();
     assert!(nowhere.message.contains("no bucket"), "{nowhere}");
 }
 
@@ -376,7 +375,7 @@ async fn a_store_that_overwrites_is_found_out() {
         .wrap_stores(Arc::new(move |_| Arc::clone(&store)))
         .build()
         .unwrap();
-    let error = lake.prove_put_if_absent("s", "lake").await.unwrap_err();
+    let error = lake.prove_commits("s", "lake").await.unwrap_err();
     assert!(
         error.message.contains("lies about put-if-absent"),
         "{error}"
@@ -386,5 +385,63 @@ async fn a_store_that_overwrites_is_found_out() {
     let lake =
         crate::files::Counter::default().lake(catalog(&[]), stores([("s", folder(root.path()))]));
     std::fs::create_dir(root.path().join("lake")).unwrap();
-    lake.prove_put_if_absent("s", "lake").await.unwrap();
+    lake.prove_commits("s", "lake").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_overwrites_is_written_under_a_lock() {
+    let server = Ministack::start().await;
+    let mut locked = s3(&server.endpoint, "test", "test");
+    locked.lock = Some(LockSettings {
+        table: "delta_log".into(),
+        region: None,
+        endpoint: Some(server.endpoint.clone()),
+    });
+    let store: Arc<dyn ObjectStore> = Arc::new(files::Careless::default());
+    let tables = [json!({
+        "name": "events",
+        "store": "s",
+        "source": {"kind": "delta", "uri": "s3://lake/events"},
+        "columns": [column("id", "int64")],
+        "rust_path": "test::events",
+        "location": {"file": "src/lib.rs", "line": 1},
+    })];
+    let lake = Lake::builder(catalog(&tables))
+        .stores(stores([("s", Store::Objects(locked))]))
+        .wrap_stores(Arc::new(move |_| Arc::clone(&store)))
+        .build()
+        .unwrap();
+    let location = lake.location("db", "events").unwrap();
+    let schema = Schema::new(vec![Field::new("id", DataType::Int64, false)]);
+    let options = LogOptions::default();
+    let missing = Log::open_or_create(&location, &schema, &[], &options).await;
+    let missing = format!("{:?}", missing.err().unwrap());
+    assert!(missing.contains("no table `delta_log`"), "{missing}");
+    let proof = lake.prove_commits("s", "lake").await;
+    let proof = proof.unwrap_or_else(|error| panic!("{}", whole(&error)));
+    assert_eq!((proof.commits, proof.writers), (20, 4));
+    let writers = (0..4_i64).map(|writer| {
+        let (location, schema) = (location.clone(), schema.clone());
+        tokio::spawn(async move {
+            let options = LogOptions::default();
+            let log = Log::open_or_create(&location, &schema, &[], &options).await;
+            let mut log = log.unwrap();
+            for part in 0..3 {
+                let ids: ArrayRef = Arc::new(Int64Array::from(vec![writer * 10 + part]));
+                let rows = RecordBatch::try_new(Arc::new(schema.clone()), vec![ids]).unwrap();
+                let step = Transaction {
+                    application: format!("{writer} {part}"),
+                    from: None,
+                    to: 1,
+                };
+                let files = log.write([rows]).await.unwrap();
+                log.commit(Change::append(files, step)).await.unwrap();
+            }
+        })
+    });
+    for writer in futures::future::join_all(writers).await {
+        writer.unwrap();
+    }
+    let counted = text(&lake, "select count(*), count(distinct id) from db.events").await;
+    assert_eq!(counted, "12,12");
 }

@@ -157,10 +157,10 @@ impl World {
     }
 
     fn location(&self, name: &str) -> Location {
-        Location {
-            url: Url::parse(&format!("s3://lake/{name}/")).unwrap(),
-            store: Arc::clone(&self.store),
-        }
+        Location::new(
+            Url::parse(&format!("s3://lake/{name}/")).unwrap(),
+            Arc::clone(&self.store),
+        )
     }
 
     fn builder(&self) -> neurolake_query::LakeBuilder {

@@ -129,10 +129,10 @@ fn widen(rows: &RecordBatch, schema: &SchemaRef) -> RecordBatch {
 /// Partition values become folders: whatever characters they have, every reader finds the files.
 #[tokio::test(flavor = "multi_thread")]
 async fn special_characters_in_partition_values_come_back() {
-    let memory = Location {
-        url: Url::parse("s3://lake/with%20space/t").unwrap(),
-        store: Arc::new(InMemory::new()),
-    };
+    let memory = Location::new(
+        Url::parse("s3://lake/with%20space/t").unwrap(),
+        Arc::new(InMemory::new()),
+    );
     let folder = tempfile::tempdir().unwrap();
     let local = Location::local(&folder.path().join("a table")).unwrap();
     for location in [memory, local] {

@@ -353,16 +353,25 @@ fn a_commit_that_may_still_happen_is_never_called_a_conflict() {
             }
             Err(crate::faulty::broken())
         }
+
+        async fn create(
+            &self,
+            location: &Location,
+            path: &object_store::path::Path,
+            content: bytes::Bytes,
+        ) -> Result<commits::Put, object_store::Error> {
+            commits::ConditionalPut
+                .create(location, path, content)
+                .await
+        }
     }
     simulated::run(async |clock| {
         let world = World::new(clock);
         world.create().await;
         let tries = Arc::default();
-        let options = LogOptions {
-            commits: Arc::new(Taken(Arc::clone(&tries))),
-            ..world.options.clone()
-        };
-        let mut log = Log::open(&world.faulty, &options).await.unwrap();
+        let taken = Taken(Arc::clone(&tries));
+        let location = world.faulty.clone().with_commits(Arc::new(taken));
+        let mut log = Log::open(&location, &world.options).await.unwrap();
         let error = append(&mut log, [1], step(None, 1)).await.unwrap_err();
         assert_eq!(*tries.lock().unwrap(), 50);
         assert!(matches!(error, Error::Unclear { .. }), "{error:?}");

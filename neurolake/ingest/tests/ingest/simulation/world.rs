@@ -215,10 +215,10 @@ impl World {
 
     /// The table without faults.
     pub(crate) fn plain(&self) -> Location {
-        Location {
-            url: "s3://lake/lab/events".parse().unwrap(),
-            store: Arc::clone(&self.objects) as _,
-        }
+        Location::new(
+            "s3://lake/lab/events".parse().unwrap(),
+            Arc::clone(&self.objects) as _,
+        )
     }
 
     /// A process has a clock of its own, which may be wrong.
@@ -231,7 +231,6 @@ impl World {
         let clock = Arc::clone(&self.clock);
         LogOptions {
             clock: Arc::new(move || clock.wall() + skew - Duration::from_hours(2)),
-            ..LogOptions::default()
         }
     }
 

@@ -47,8 +47,12 @@ pub(super) struct Limits {
 #[serde(default)]
 pub(super) struct Ingest {
     pub(super) queue: Option<Text>,
+    pub(super) user: Option<Text>,
+    pub(super) password: Option<Text>,
     pub(super) token: Option<Text>,
+    pub(super) root_certificates: Option<Text>,
     pub(super) replicas: Option<Text>,
+    pub(super) stream_bytes: Option<Text>,
     pub(super) queue_bytes: Option<Text>,
     pub(super) memory: Option<Text>,
     pub(super) body_bytes: Option<Text>,
@@ -88,6 +92,7 @@ pub(super) struct Store {
     pub(super) access_key_id: Option<Text>,
     pub(super) secret_access_key: Option<Text>,
     pub(super) session_token: Option<Text>,
+    pub(super) lock: Option<Lock>,
     pub(super) options: BTreeMap<String, Text>,
 }
 
@@ -111,6 +116,24 @@ impl Store {
             ("access_key_id", self.access_key_id.as_ref()),
             ("secret_access_key", self.secret_access_key.as_ref()),
             ("session_token", self.session_token.as_ref()),
+        ]
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Lock {
+    pub(super) dynamodb: Option<Text>,
+    pub(super) region: Option<Text>,
+    pub(super) endpoint: Option<Text>,
+}
+
+impl Lock {
+    pub(super) fn plain(&self) -> [(&'static str, Option<&Text>); 3] {
+        [
+            ("dynamodb", self.dynamodb.as_ref()),
+            ("region", self.region.as_ref()),
+            ("endpoint", self.endpoint.as_ref()),
         ]
     }
 }
@@ -235,6 +258,11 @@ impl fmt::Display for Shown<'_> {
                     Some(value),
                     is_secret_option(key),
                 )?;
+            }
+            if let Some(lock) = &store.lock {
+                for (key, value) in lock.plain() {
+                    one(f, &format!("lock.{key}"), value, false)?;
+                }
             }
             if let Some(postgres) = &store.postgres {
                 for (key, value) in postgres.plain() {

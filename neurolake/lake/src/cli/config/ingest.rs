@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use neurolake_delta::lease::Terms;
 use neurolake_ingest as ingest;
-use neurolake_query::SecretString;
+use neurolake_ingest::queue::nats::{NatsCredentials, NatsSettings};
 
 use super::file::{self, File};
 use super::value::{self, Place, Text};
@@ -27,18 +27,14 @@ pub(crate) enum Queue {
     /// In the folder of data.
     Embedded,
     /// At a NATS server.
-    Nats {
-        address: String,
-        token: Option<SecretString>,
-        replicas: usize,
-    },
+    Nats(Box<NatsSettings>),
 }
 
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Embedded => "Embedded",
-            Self::Nats { .. } => "Nats",
+            Self::Nats(_) => "Nats",
         })
     }
 }
@@ -167,27 +163,55 @@ fn queue(given: &file::Ingest, section: &Section<'_>) -> Result<Queue, Failure> 
     };
     let expected = "an address such as nats://nats.example.org:4222";
     let Some(address) = section.read("queue", given.queue.as_ref(), is_nats, expected)? else {
-        if given.token.is_some() || given.replicas.is_some() {
-            return Err(place.conflict(
-                "`ingest.token` and `ingest.replicas` are for a NATS server, and \
-                 `ingest.queue` names none",
-            ));
+        let for_nats = [
+            ("token", &given.token),
+            ("user", &given.user),
+            ("password", &given.password),
+            ("root_certificates", &given.root_certificates),
+            ("replicas", &given.replicas),
+            ("stream_bytes", &given.stream_bytes),
+        ];
+        if let Some((name, _)) = for_nats.iter().find(|(_, value)| value.is_some()) {
+            return Err(place.conflict(&format!(
+                "`ingest.{name}` is for a NATS server, and `ingest.queue` names none"
+            )));
         }
         return Ok(Queue::Embedded);
     };
     let has_password = url_has_password(&address);
     if has_password {
-        return Err(place.conflict("`ingest.queue` holds a password; use `ingest.token`"));
+        return Err(place
+            .conflict("`ingest.queue` holds a password; use `ingest.password` or `ingest.token`"));
     }
-    let token = match &given.token {
-        Some(value) => Some(place.secret("ingest.token", value)?.into()),
-        None => None,
-    };
-    Ok(Queue::Nats {
-        address,
-        token,
-        replicas: section.number("replicas", given.replicas.as_ref(), 1)?,
-    })
+    let mut settings = NatsSettings::new(address);
+    settings.credentials = credentials(given, place)?;
+    let roots = place.optional("ingest.root_certificates", given.root_certificates.as_ref())?;
+    settings.root_certificates = roots.map(|path| place.base().join(path));
+    settings.replicas = section.number("replicas", given.replicas.as_ref(), settings.replicas)?;
+    let bytes = usize::try_from(settings.max_stream_bytes).unwrap_or(usize::MAX);
+    let bytes = section.bytes("stream_bytes", given.stream_bytes.as_ref(), bytes)?;
+    settings.max_stream_bytes = bytes as u64;
+    Ok(Queue::Nats(Box::new(settings)))
+}
+
+fn credentials(
+    given: &file::Ingest,
+    place: &Place<'_>,
+) -> Result<Option<NatsCredentials>, Failure> {
+    match (&given.token, &given.user, &given.password) {
+        (None, None, None) => Ok(None),
+        (Some(token), None, None) => {
+            let token = place.secret("ingest.token", token)?;
+            Ok(Some(NatsCredentials::Token(token.into())))
+        }
+        (None, Some(name), Some(password)) => Ok(Some(NatsCredentials::User {
+            name: place.text("ingest.user", name)?,
+            password: place.secret("ingest.password", password)?.into(),
+        })),
+        _ => Err(place.conflict(
+            "a NATS server wants either `ingest.token`, or `ingest.user` and `ingest.password`",
+        )),
+    }
 }
 
 fn url_has_password(address: &str) -> bool {

@@ -50,8 +50,16 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Where accepted events wait. Not set: a queue in the folder of data, for one process; several servers share a NATS server with JetStream.";
     "ingest.token" = "\"env:NATS_TOKEN\"",
         "Token for the NATS server.";
+    "ingest.user" = "\"neurolake\"",
+        "User at the NATS server, in place of a token.";
+    "ingest.password" = "\"env:NATS_PASSWORD\"",
+        "The user's password.";
+    "ingest.root_certificates" = "\"/etc/ssl/nats.pem\"",
+        "File of the authority that signed the NATS server's certificate. Not set: those that this machine trusts.";
     "ingest.replicas" = "3",
         "Copies that NATS keeps of each stream. Without copies a loss of power can cost the last events: NATS answers before they are on disk.";
+    "ingest.stream_bytes" = "\"1GiB\"",
+        "Bytes that NATS keeps for each table; more events are turned away with status 507. NATS sets them aside when a table first takes events, and must have as much.";
     "ingest.queue_bytes" = "\"4GiB\"",
         "Bytes of events that may wait before clients are turned away with status 429.";
     "ingest.memory" = "\"256MiB\"",
@@ -106,6 +114,12 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Whether the bucket stands in the host name instead of the path.";
     "stores.NAME.skip_signature" = "false",
         "Whether requests are sent without a signature, for public buckets.";
+    "stores.NAME.lock.dynamodb" = "\"delta_log\"",
+        "For S3 stores that put an object even where there is one: table of DynamoDB that keeps commits apart, by the protocol of Delta's S3DynamoDBLogStore. All who write the tables must use it. `doctor --prove-commits` makes it.";
+    "stores.NAME.lock.region" = "\"eu-central-1\"",
+        "Its region. Not set: the store's.";
+    "stores.NAME.lock.endpoint" = "\"http://dynamodb.example.org:8000\"",
+        "Address of a server that speaks DynamoDB. Not set: Amazon.";
     "stores.NAME.options.OPTION" = "\"...\"",
         "Any other option of the object_store crate by its own name, such as `client_email` or `timeout`.";
     "stores.NAME.postgres.host" = "\"db.example.org\"",

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use neurolake_query::{ObjectStoreSettings, PostgresSettings, SheetsSettings, Store, Stores};
+use neurolake_query::{
+    LockSettings, ObjectStoreSettings, PostgresSettings, SheetsSettings, Store, Stores,
+};
 
 use super::file::{self, File};
 use super::keys::is_secret_option;
@@ -29,6 +31,7 @@ fn store(name: &str, section: &file::Store, place: &Place<'_>) -> Result<Store, 
     let key = |key: &str| format!("stores.{name}.{key}");
     let is_remote = section.plain().iter().any(|(_, value)| value.is_some())
         || section.secrets().iter().any(|(_, value)| value.is_some())
+        || section.lock.is_some()
         || !section.options.is_empty();
     let kinds: Vec<&str> = [
         ("local", section.local.is_some()),
@@ -98,7 +101,27 @@ fn objects(
                 .insert(option.clone(), place.text(&key, value)?);
         }
     }
+    if let Some(lock) = &section.lock {
+        settings.lock = Some(commit_lock(&format!("stores.{name}.lock"), lock, place)?);
+    }
     Ok(settings)
+}
+
+fn commit_lock(
+    key: &str,
+    section: &file::Lock,
+    place: &Place<'_>,
+) -> Result<LockSettings, Failure> {
+    let given =
+        |name: &str, value: &Option<Text>| place.optional(&format!("{key}.{name}"), value.as_ref());
+    let Some(table) = given("dynamodb", &section.dynamodb)? else {
+        return Err(place.conflict(&format!("`{key}` names no table: `dynamodb` is missing")));
+    };
+    Ok(LockSettings {
+        table,
+        region: given("region", &section.region)?,
+        endpoint: given("endpoint", &section.endpoint)?,
+    })
 }
 
 fn postgres(

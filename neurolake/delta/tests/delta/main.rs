@@ -18,6 +18,7 @@ mod log;
 mod maintenance;
 #[path = "../helper/ministack.rs"]
 mod ministack;
+mod proxy;
 #[path = "../helper/simulated.rs"]
 mod simulated;
 mod snapshots;

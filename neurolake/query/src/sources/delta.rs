@@ -46,6 +46,10 @@ use crate::sources::whole::Whole;
 use crate::sources::{Declared, Inspection, Source};
 use crate::tail::{Tail, TailError};
 
+mod selective;
+
+use selective::is_selective;
+
 /// How often a table may run ahead of its snapshot, commit after commit, while one statement looks
 /// at it.
 const CHASES: usize = 10;
@@ -457,7 +461,8 @@ impl DeltaTable {
         Ok(partitioned)
     }
 
-    fn source(&self, session: &dyn Session) -> ParquetSource {
+    /// `selective`: filters run inside the decoder.
+    fn source(&self, session: &dyn Session, selective: bool) -> ParquetSource {
         let mut options = TableParquetOptions {
             global: session.config_options().execution.parquet.clone(),
             ..TableParquetOptions::default()
@@ -465,6 +470,7 @@ impl DeltaTable {
         // Spark's old timestamps: as nanoseconds they would end in 2262.
         let coerce_int96 = &mut options.global.coerce_int96;
         *coerce_int96 = coerce_int96.take().or_else(|| Some("us".into()));
+        options.global.pushdown_filters |= selective;
         let size_hint = options.global.metadata_size_hint;
         let cache = Arc::clone(&self.opened.footers);
         let store = Arc::new(Whole(Arc::clone(&self.opened.store)));
@@ -537,8 +543,9 @@ impl TableProvider for DeltaTable {
             .map(|file| Self::partitioned_file(&files, *file))
             .collect::<DataFusionResult<Vec<_>>>()?
             .into();
+        let selective = is_selective(files.as_ref(), &kept, filters);
         let url = self.opened.object_store_url.clone();
-        let config = FileScanConfigBuilder::new(url, Arc::new(self.source(session)))
+        let config = FileScanConfigBuilder::new(url, Arc::new(self.source(session, selective)))
             .with_file_groups(group.split_files(session.config().target_partitions()))
             .with_statistics(files.merged_statistics(&kept)?)
             .with_projection_indices(Some(projection))?

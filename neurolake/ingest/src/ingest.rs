@@ -345,7 +345,11 @@ impl Ingest {
         let position = *lane.position.borrow();
         let committed = position.offset.max(bounds.trimmed);
         let oldest = if bounds.last > committed {
-            let next = lane.tail.read(committed, 1).await?;
+            let next = match lane.tail.read(committed, 1).await {
+                // Somebody else has just written it.
+                Err(QueueError::Trimmed { .. }) => Vec::new(),
+                next => next?,
+            };
             next.first()
                 .and_then(|taken| taken.content.as_ref().ok().map(|request| request.received))
         } else {

@@ -296,6 +296,12 @@ impl Lake {
         match atomicity::prove(&table, trial).await {
             Ok(proof) => Ok(proof),
             Err(Disproof::Store(error)) => Err(opened.explain(&error)),
+            Err(Disproof::Lies { winners, writers }) if opened.lock().is_some() => {
+                Err(broken(format!(
+                    "the lock of the store `{store}` keeps nothing apart: {winners} of {writers} writers of the same version in `{bucket}` were told that they made it"
+                ))
+                .with_hint("don't write Delta tables to it: commits would be lost; its `endpoint` may not be DynamoDB"))
+            }
             Err(Disproof::Lies { winners, writers }) => Err(broken(format!(
                 "the store `{store}` lies about put-if-absent: {winners} of {writers} writers of the same object in `{bucket}` were told that they made it"
             ))

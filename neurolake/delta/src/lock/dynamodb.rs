@@ -64,6 +64,8 @@ impl fmt::Debug for DynamoDb {
 enum Refusal {
     /// The row isn't as the request wants it.
     Condition,
+    /// There is no such table.
+    NoTable(Error),
     Failed(Error),
 }
 
@@ -109,6 +111,12 @@ impl DynamoDb {
     /// DynamoDB refuses.
     pub async fn create_table(&self) -> Result<(), Error> {
         let table = &self.settings.table;
+        // Who may only use it should not need to be allowed to make it.
+        let any = json!({ "TableName": table, "Key": Self::key("none", 0) });
+        match self.ask("GetItem", &any).await {
+            Err(Refusal::NoTable(_)) => {}
+            found => return Ok(found.map(drop)?),
+        }
         let definition = json!({
             "TableName": table,
             "AttributeDefinitions": [
@@ -160,7 +168,7 @@ impl DynamoDb {
                     if kind == "ResourceNotFoundException" {
                         let (table, place) = (&self.settings.table, &self.endpoint);
                         let error = failed(format!("there is no table `{table}` at {place}"));
-                        return Err(Refusal::Failed(error));
+                        return Err(Refusal::NoTable(error));
                     }
                     let text = answer["message"].as_str().or(answer["Message"].as_str());
                     let text = text.unwrap_or_default();
@@ -239,7 +247,7 @@ impl Arbiter for DynamoDb {
         match self.ask("PutItem", &body).await {
             Ok(_) => Ok(true),
             Err(Refusal::Condition) => Ok(false),
-            Err(Refusal::Failed(error)) => Err(error),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 
@@ -282,7 +290,7 @@ impl Arbiter for DynamoDb {
         });
         match self.ask("UpdateItem", &body).await {
             Ok(_) | Err(Refusal::Condition) => Ok(()),
-            Err(Refusal::Failed(error)) => Err(error),
+            Err(refusal) => Err(refusal.into()),
         }
     }
 }
@@ -304,7 +312,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Condition => failed("a condition failed that was not set".into()),
-            Refusal::Failed(error) => error,
+            Refusal::NoTable(error) | Refusal::Failed(error) => error,
         }
     }
 }

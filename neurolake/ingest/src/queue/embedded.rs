@@ -22,6 +22,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -120,7 +121,13 @@ impl EmbeddedQueue {
                     Ok(owner) => {
                         // If nobody waits any more, there is no sender of commands either.
                         let _ = opened.send(Ok(()));
-                        owner.run(waiting);
+                        let run = AssertUnwindSafe(|| owner.run(waiting));
+                        if catch_unwind(run).is_err() {
+                            // Nothing can be accepted any more; what was is on the disk. A process
+                            // that is started again finds it there.
+                            tracing::error!("a bug in the queue of events: the process ends");
+                            std::process::abort();
+                        }
                     }
                     Err(error) => {
                         let _ = opened.send(Err(error));

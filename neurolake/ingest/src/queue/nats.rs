@@ -26,6 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_nats::connection::State as Connection;
 use async_nats::jetstream::context::{
     ContextBuilder, CreateStreamError, CreateStreamErrorKind, GetStreamErrorKind, PublishError,
     PublishErrorKind,
@@ -83,7 +84,8 @@ pub struct NatsSettings {
     /// Servers that keep each record: 1, 3 or 5. Default 1.
     pub replicas: usize,
     /// Bytes that the records of one stream may take. The server sets them aside when the stream
-    /// is made, and makes none if it has less. Default 1 GiB.
+    /// is made, and makes none if it has less. Whoever comes last decides: all should want the
+    /// same. Default 1 GiB.
     pub max_stream_bytes: u64,
     /// How long a key is remembered. Longer takes memory of the server. Default 1 hour.
     pub duplicate_window: Duration,
@@ -293,6 +295,10 @@ impl NatsQueue {
         if let Some(lane) = self.known(stream) {
             return Ok(lane);
         }
+        if self.client.connection_state() != Connection::Connected {
+            // Not in turn below, each after the time that the others wait for an answer.
+            return Err(unavailable("there is no connection to the broker"));
+        }
         // A cluster that is asked twice at once may leave one without an answer.
         let _making = self.making.lock().await;
         if let Some(lane) = self.known(stream) {
@@ -324,7 +330,11 @@ impl NatsQueue {
                     let there = there.cached_info();
                     // Its identity stays.
                     config.description = Some(identity(&there.config)?.to_owned());
-                    self.context.update_stream(&config).await.map(drop)
+                    if let Err(error) = self.context.update_stream(&config).await {
+                        let error = self.refused(&error);
+                        tracing::warn!(%error, "{} stays as it is", config.name);
+                    }
+                    return Ok(());
                 }
                 Err(error) => match error.kind() {
                     GetStreamErrorKind::JetStream(error)

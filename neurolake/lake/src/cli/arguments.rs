@@ -170,8 +170,9 @@ pub(crate) struct Doctor {
     /// How findings are shown.
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
-    /// Prove for each bucket that of several writers of the same object one wins, which all commits
-    /// to Delta tables rest on. Writes and deletes about a thousand small objects in each.
+    /// Prove for each bucket that of several writers of the same version one wins, which all Delta
+    /// tables rest on. Writes and deletes about a thousand small objects in each; where the store has
+    /// a `lock`, twenty, and makes the lock's table if there is none.
     #[arg(long, conflicts_with = "tables")]
     pub(crate) prove_commits: bool,
     /// Seconds that one table may take to open.
@@ -263,7 +264,7 @@ pub(crate) struct Write {
 
 #[derive(Debug, Args)]
 pub(crate) struct Writer {
-    /// Serve `/metrics` and `/health` at this address.
+    /// Serve `/metrics`, `/health` and `/ready` at this address.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<String>,
 }

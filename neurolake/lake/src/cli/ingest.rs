@@ -1,12 +1,14 @@
 //! Events: the queue, the tables that take them, and who writes these.
 
 use std::fs::File;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
+use futures::FutureExt;
 use neurolake_delta::{Location, LogOptions};
 use neurolake_ingest::ingest::Refused;
 use neurolake_ingest::metrics::Metrics;
@@ -159,7 +161,9 @@ impl Receiving {
     /// Begins to measure.
     pub(super) fn watch(&mut self) {
         let (ingest, metrics) = (self.ingest.clone(), self.metrics());
-        let watch = watch_queue(ingest, metrics, self.totals.clone());
+        let totals = self.totals.clone();
+        let watch = move || watch_queue(ingest.clone(), Arc::clone(&metrics), totals.clone());
+        let watch = persist("watching the queue", watch);
         self.work.push(tokio::spawn(watch));
     }
 
@@ -212,6 +216,14 @@ fn candidate(context: &Context<'_>) -> Option<Candidate> {
     })
 }
 
+/// Goes on after a bug, as after a crash of the process: from the beginning.
+pub(super) async fn persist<F: Future<Output = ()>>(what: &str, work: impl Fn() -> F) {
+    while AssertUnwindSafe(work()).catch_unwind().await.is_err() {
+        tracing::error!("{what} was ended by a bug, and begins anew");
+        sleep(Duration::from_secs(1)).await;
+    }
+}
+
 /// Keeps the gauges true, and what people see.
 async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>, totals: watch::Sender<Totals>) {
     let gauges = async {
@@ -226,6 +238,7 @@ async fn watch_queue(ingest: Ingest, metrics: Arc<Metrics>, totals: watch::Sende
                     now.unknown += 1;
                     continue;
                 };
+                now.known += 1;
                 let depth = status.accepted.saturating_sub(status.committed);
                 let oldest = Duration::from_millis(status.lag_milliseconds);
                 metrics.set_queue(stream, depth, oldest);

@@ -22,6 +22,7 @@ use super::arguments::{Compact, ReportFormat, Vacuum};
 use super::config::Maintenance;
 use super::exit::Exit;
 use super::failure::Failure;
+use super::ingest::persist;
 use super::query::count;
 use super::talk::{json, print};
 use super::{Context, Outcome, open, up};
@@ -37,22 +38,21 @@ pub(super) async fn keep(ingest: Ingest, settings: Maintenance, candidate: Optio
     let streams: Vec<Stream> = ingest.streams().map(|(stream, _)| stream.clone()).collect();
     // Rewriting takes memory.
     let turn = Semaphore::new(1);
-    let keep = |stream: Stream| {
-        let (ingest, settings, candidate, turn) = (&ingest, &settings, &candidate, &turn);
-        async move {
-            let Ok(location) = ingest.locate(&stream) else {
-                return;
+    let (ingest, settings, candidate, turn) = (&ingest, &settings, &candidate, &turn);
+    let keep = |stream| async move {
+        let Ok(location) = ingest.locate(stream) else {
+            return;
+        };
+        loop {
+            let lease = match candidate {
+                Some(candidate) => Some(lease(ingest, stream, &location, candidate).await),
+                None => None,
             };
-            loop {
-                let lease = match candidate {
-                    Some(candidate) => Some(lease(ingest, &stream, &location, candidate).await),
-                    None => None,
-                };
-                keep_one(&stream, &location, settings, lease.as_ref(), turn).await;
-            }
+            keep_one(stream, &location, settings, lease.as_ref(), turn).await;
         }
     };
-    join_all(streams.into_iter().map(keep)).await;
+    let persist = |stream| persist("maintenance", move || keep(stream));
+    join_all(streams.iter().map(persist)).await;
 }
 
 async fn lease(

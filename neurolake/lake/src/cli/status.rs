@@ -24,7 +24,9 @@ pub(super) struct Totals {
     pub(super) oldest: Duration,
     /// Bytes in the queue.
     pub(super) queue: u64,
-    /// Tables whose queue doesn't answer.
+    /// Tables whose queue answers.
+    pub(super) known: usize,
+    /// Tables whose queue doesn't.
     pub(super) unknown: usize,
 }
 
@@ -33,6 +35,11 @@ pub(super) async fn show(mut totals: watch::Receiver<Totals>) {
     let mut before = None;
     while totals.changed().await.is_ok() {
         let now = *totals.borrow_and_update();
+        if now.unknown > 0 {
+            // The sums don't hold everything.
+            before = None;
+            continue;
+        }
         let rate = now.taken - before.unwrap_or(now.taken).min(now.taken);
         // Nothing is said before there is something to say.
         if before.is_some_and(|before| before < now.taken) || IS_SHOWN.load(Ordering::Relaxed) {

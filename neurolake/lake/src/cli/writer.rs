@@ -41,15 +41,17 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
         Some(listener) => {
             let metrics = receiving.metrics();
             let totals = receiving.totals();
-            let health = async move || match totals.borrow().unknown {
-                0 => (StatusCode::OK, "ok\n"),
-                _ => (
+            // A writer that waits for its broker is well, but not ready.
+            let ready = async move || match totals.borrow().known {
+                0 => (
                     StatusCode::SERVICE_UNAVAILABLE,
                     "the queue of events doesn't answer\n",
                 ),
+                _ => (StatusCode::OK, "ready\n"),
             };
             let router = Router::new()
-                .route("/health", get(health))
+                .route("/health", get(async || "ok\n"))
+                .route("/ready", get(ready))
                 .route("/metrics", get(async move || metrics.text()));
             tokio::select! {
                 ended = axum::serve(listener, router).into_future() => served = ended,

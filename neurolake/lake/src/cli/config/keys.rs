@@ -59,7 +59,7 @@ pub(crate) const KEYS: &[Key] = keys! {
     "ingest.replicas" = "3",
         "Copies that NATS keeps of each stream. Without copies a loss of power can cost the last events: NATS answers before they are on disk.";
     "ingest.stream_bytes" = "\"1GiB\"",
-        "Bytes that NATS keeps for each table; more events are turned away with status 507. NATS sets them aside when a table first takes events, and must have as much.";
+        "Bytes that NATS keeps for each table; more events are turned away with status 507. NATS sets them aside when a table first takes events, and must have as much. The same for all servers and writers.";
     "ingest.queue_bytes" = "\"4GiB\"",
         "Bytes of events that may wait before clients are turned away with status 429.";
     "ingest.memory" = "\"256MiB\"",

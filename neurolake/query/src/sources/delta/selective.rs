@@ -5,16 +5,17 @@
 //! somebody has to judge, and only equality can be judged by bounds: of values between 1 and 1,000
 //! about one in 1,000 is the one that is asked for.
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int64Array, UInt64Array};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int64Type};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::common::Column;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Operator};
 use datafusion::physical_optimizer::pruning::PruningStatistics;
 
 /// Rows of which one is expected to match, at least.
-const ROWS_PER_MATCH: u64 = 100;
+const ROWS_PER_MATCH: f64 = 100.0;
 
 /// Whether the rows that match are expected to be few, in these files.
 pub(super) fn is_selective(
@@ -22,77 +23,118 @@ pub(super) fn is_selective(
     kept: &[usize],
     filters: &[Expr],
 ) -> bool {
+    // What goes wrong in the decoder would be blamed on the file.
+    if !filters.iter().all(never_fails) {
+        return false;
+    }
     let parts = filters.iter().flat_map(split_conjunction);
     parts.filter_map(equality).any(|(column, values)| {
-        let expected = expected(files, kept, column, values);
-        expected.is_some_and(|(rows, matching)| matching <= rows / ROWS_PER_MATCH)
+        let share = share(files, kept, column, &values);
+        share.is_some_and(|share| share * ROWS_PER_MATCH <= 1.0)
     })
 }
 
-/// The column, and how many values it may have.
-fn equality(filter: &Expr) -> Option<(&Column, usize)> {
+/// Whether the filter only compares what is there.
+fn never_fails(filter: &Expr) -> bool {
+    let can_fail = |expr: &Expr| {
+        Ok(match expr {
+            Expr::BinaryExpr(binary) => !matches!(
+                binary.op,
+                Operator::And
+                    | Operator::Or
+                    | Operator::Eq
+                    | Operator::NotEq
+                    | Operator::Lt
+                    | Operator::LtEq
+                    | Operator::Gt
+                    | Operator::GtEq
+            ),
+            Expr::Column(_)
+            | Expr::Literal(..)
+            | Expr::InList(_)
+            | Expr::Between(_)
+            | Expr::Not(_)
+            | Expr::IsNull(_)
+            | Expr::IsNotNull(_) => false,
+            _ => true,
+        })
+    };
+    // The closure never fails.
+    !filter.exists(can_fail).unwrap_or(true)
+}
+
+/// The column, and the values that it may have.
+fn equality(filter: &Expr) -> Option<(&Column, Vec<i64>)> {
     match filter {
         Expr::BinaryExpr(binary) if binary.op == Operator::Eq => {
             match (binary.left.as_ref(), binary.right.as_ref()) {
-                (Expr::Column(column), Expr::Literal(..))
-                | (Expr::Literal(..), Expr::Column(column)) => Some((column, 1)),
+                (Expr::Column(column), value) | (value, Expr::Column(column)) => {
+                    Some((column, vec![whole_number(value)?]))
+                }
                 _ => None,
             }
         }
         // So the optimizer writes short lists.
         Expr::BinaryExpr(binary) if binary.op == Operator::Or => {
-            let (column, values) = equality(&binary.left)?;
+            let (column, mut values) = equality(&binary.left)?;
             let (other, more) = equality(&binary.right)?;
-            (column == other).then_some((column, values + more))
+            values.extend(more);
+            (column == other).then_some((column, values))
         }
         Expr::InList(list) if !list.negated => {
-            let is_literal = |value: &Expr| matches!(value, Expr::Literal(..));
-            match list.expr.as_ref() {
-                Expr::Column(column) if list.list.iter().all(is_literal) => {
-                    Some((column, list.list.len()))
-                }
-                _ => None,
-            }
+            let Expr::Column(column) = list.expr.as_ref() else {
+                return None;
+            };
+            let values = list.list.iter().map(whole_number);
+            Some((column, values.collect::<Option<_>>()?))
         }
         _ => None,
     }
 }
 
-/// Rows of the files, and how many of them match if values are spread evenly. `None`: unknown.
-fn expected(
+/// The part of the rows that is expected to match, if a file's values are spread evenly between its
+/// bounds. `None`: unknown.
+fn share(
     files: &dyn PruningStatistics,
     kept: &[usize],
     column: &Column,
-    values: usize,
-) -> Option<(u64, u64)> {
+    values: &[i64],
+) -> Option<f64> {
     let min = whole_numbers(&files.min_values(column)?)?;
     let max = whole_numbers(&files.max_values(column)?)?;
-    let (min, max) = (
-        min.as_primitive::<Int64Type>(),
-        max.as_primitive::<Int64Type>(),
-    );
     let counts = files.row_counts()?;
     let counts = counts.as_any().downcast_ref::<UInt64Array>()?;
-    let (mut rows, mut matching) = (0, 0);
+    let (mut rows, mut matching) = (0.0, 0.0);
     for &file in kept {
         if min.is_null(file) || max.is_null(file) || counts.is_null(file) {
             return None;
         }
-        let of_file = counts.value(file);
-        let different = max.value(file).abs_diff(min.value(file)).saturating_add(1);
+        let bounds = min.value(file)..=max.value(file);
+        let different = bounds.end().abs_diff(*bounds.start()) as f64 + 1.0;
+        let wanted = values.iter().filter(|value| bounds.contains(value)).count() as f64;
+        let of_file = counts.value(file) as f64;
         rows += of_file;
-        matching += (of_file / different).saturating_mul(values as u64);
+        matching += of_file * (wanted / different).min(1.0);
     }
-    Some((rows, matching))
+    Some(matching / rows)
+}
+
+fn whole_number(value: &Expr) -> Option<i64> {
+    let Expr::Literal(value, _) = value else {
+        return None;
+    };
+    let value = whole_numbers(&value.to_array().ok()?)?;
+    value.is_valid(0).then(|| value.value(0))
 }
 
 /// Values of which there are finitely many between two of them.
-fn whole_numbers(values: &ArrayRef) -> Option<ArrayRef> {
+fn whole_numbers(values: &ArrayRef) -> Option<Int64Array> {
     match values.data_type() {
         DataType::Date32 | DataType::Timestamp(..) => {}
         integer if integer.is_integer() => {}
         _ => return None,
     }
     // What doesn't fit becomes null: unknown.
-    cast(values, &DataType::Int64).ok()
+    let values = cast(values, &DataType::Int64).ok()?;
+    Some(values.as_primitive().clone())
 }

@@ -11,6 +11,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use axum::{Extension, Router};
 use neurolake_model::Endpoints;
 use neurolake_query::Lake;
@@ -169,6 +170,13 @@ impl Doors {
         let service = self
             .router()
             .into_make_service_with_connect_info::<SocketAddr>();
+        // Otherwise the end of a short answer waits until the client has confirmed its beginning,
+        // which a client does after 40 ms.
+        let listener = listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "answers on a connection may be late");
+            }
+        });
         let server = axum::serve(listener, service).with_graceful_shutdown(async move {
             end.await;
             let _ = ended.send(true);

@@ -294,9 +294,9 @@ fn query_planner() -> Arc<dyn QueryPlanner + Send + Sync> {
 /// A session whose catalog is the lake's.
 pub(crate) fn context(scope: &Scope) -> SessionContext {
     let shared = &scope.shared;
-    let mut state = SessionStateBuilder::new_from_existing(shared.template.state().clone())
-        .with_catalog_list(Arc::new(MemoryCatalogProviderList::new()))
-        .build();
+    // Not by a builder, which registers each function again.
+    let mut state = shared.template.state().clone();
+    state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
     let name = shared.catalog.name.clone();
     let config = state.config_mut();
     config

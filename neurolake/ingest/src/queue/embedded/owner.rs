@@ -101,7 +101,7 @@ pub(super) struct Owner {
     failed: Option<(Instant, QueueError)>,
     compaction: Option<(Instant, JoinHandle<()>)>,
     /// Given free last.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Drop for Owner {
@@ -648,13 +648,24 @@ fn make_folder(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn lock(folder: &Path) -> QueueResult<File> {
+/// Says to whom the folder belongs.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // By word: a child of this process that is just being started holds the same file for a
+        // moment.
+        let _ = self.0.unlock();
+    }
+}
+
+fn lock(folder: &Path) -> QueueResult<Lock> {
     let mut options = File::options();
     options.create(true).truncate(false).write(true);
     let file = options.open(folder.join("lock"));
     let file = file.map_err(|error| classify(&error, folder))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(QueueError::Locked {
             folder: folder.display().to_string(),
         }),
@@ -664,4 +675,23 @@ fn lock(folder: &Path) -> QueueResult<File> {
 
 fn open_notes(folder: &Path) -> io::Result<(Notes, HashMap<Stream, u64>)> {
     Notes::open(folder.join("acknowledged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_holder_whoever_else_has_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let held = lock(folder.path()).ok().expect("nobody has it");
+        let inherited = held.0.try_clone().expect("a copy");
+        assert!(matches!(
+            lock(folder.path()),
+            Err(QueueError::Locked { .. })
+        ));
+        drop(held);
+        assert!(lock(folder.path()).is_ok());
+        drop(inherited);
+    }
 }

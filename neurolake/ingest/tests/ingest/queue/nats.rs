@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::stream::PeerInfo;
 use neurolake_ingest::queue::{
     NatsCredentials, NatsQueue, NatsSettings, Queue, QueueError, conformance,
 };
@@ -114,7 +115,30 @@ async fn replicas_survive_a_server() {
         }
         server.restart();
         until(async || queue.append(&stream(), keyed(&last.to_string())).await).await;
+        // One of three may be lost, not a second one while the first is still catching up.
+        until(async || are_in_step(&urls).await).await;
     }
+}
+
+/// Whether all replicas have what their leader has.
+async fn are_in_step(urls: &[String]) -> Result<(), QueueError> {
+    let look = async {
+        let client = async_nats::connect(urls).await?;
+        let context = async_nats::jetstream::new(client);
+        let stream = context.get_stream("neurolake-db-events").await?;
+        let cluster = stream.cached_info().cluster.clone();
+        let cluster = cluster.filter(|cluster| cluster.leader.is_some());
+        let cluster = cluster.ok_or("it has no leader")?;
+        let is_current = |peer: &PeerInfo| peer.current && !peer.offline;
+        match cluster.replicas.len() == 2 && cluster.replicas.iter().all(is_current) {
+            true => Ok(()),
+            false => Err(format!("{:?}", cluster.replicas).into()),
+        }
+    };
+    let looked: Result<(), async_nats::Error> = look.await;
+    looked.map_err(|error| QueueError::Unavailable {
+        reason: error.to_string(),
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]

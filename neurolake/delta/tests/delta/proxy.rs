@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::join_all;
-use neurolake_delta::{Change, Location, Log, LogOptions, Transaction};
-use object_store::aws::AmazonS3Builder;
+use neurolake_delta::{Change, Location, Transaction};
 use object_store::{BackoffConfig, RetryConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::ministack::Ministack;
-use crate::tables::{assert_sound, at, each_once, ids, rows, schema};
+use crate::ministack::{Ministack, client};
+use crate::tables::{assert_sound, at, each_once, ids, open, rows};
 
 #[derive(Default)]
 struct Counts {
@@ -82,9 +81,7 @@ async fn pass(
 }
 
 async fn commit(location: &Location, writer: i64, commits: i64) {
-    let options = LogOptions::default();
-    let log = Log::open_or_create(location, &schema(), &[], &options).await;
-    let mut log = log.unwrap();
+    let mut log = open(location).await;
     let application = format!("writer {writer}");
     for number in 0..commits {
         let first = (writer * commits + number) * 10;
@@ -104,13 +101,7 @@ async fn whatever_gets_lost_each_commit_is_made_once() {
     let bucket = server.bucket("lake").await;
     let address = server.endpoint.trim_start_matches("http://");
     let (address, counts) = proxy(address.parse().unwrap()).await;
-    let unreliable = AmazonS3Builder::new()
-        .with_bucket_name("lake")
-        .with_endpoint(format!("http://{address}"))
-        .with_region("us-east-1")
-        .with_allow_http(true)
-        .with_access_key_id("test")
-        .with_secret_access_key("test")
+    let unreliable = client(&format!("http://{address}"), "lake")
         .with_retry(RetryConfig {
             backoff: BackoffConfig {
                 init_backoff: Duration::from_millis(5),

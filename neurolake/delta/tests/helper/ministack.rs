@@ -116,14 +116,17 @@ impl Ministack {
             .put(format!("{}/{name}", self.endpoint))
             .send();
         assert_eq!(made.await.unwrap().status(), 200);
-        AmazonS3Builder::new()
-            .with_bucket_name(name)
-            .with_endpoint(&self.endpoint)
-            .with_region("us-east-1")
-            .with_allow_http(true)
-            .with_access_key_id("test")
-            .with_secret_access_key("test")
-            .build()
-            .unwrap()
+        client(&self.endpoint, name).build().unwrap()
     }
+}
+
+/// Reaches a bucket at this address.
+pub(crate) fn client(endpoint: &str, bucket: &str) -> AmazonS3Builder {
+    AmazonS3Builder::new()
+        .with_bucket_name(bucket)
+        .with_endpoint(endpoint)
+        .with_region("us-east-1")
+        .with_allow_http(true)
+        .with_access_key_id("test")
+        .with_secret_access_key("test")
 }

@@ -16,32 +16,18 @@ use object_store::memory::InMemory;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::catalog;
+
 /// In one thread, so that the test keeps what the panic says to itself.
 #[tokio::test]
 async fn a_bug_stops_a_table_for_a_moment_only() {
-    let place = json!({ "file": "lab.rs", "line": 1 });
-    let catalog = json!({
-        "format_version": neurolake_model::FORMAT_VERSION,
-        "name": "test",
-        "databases": [{
-            "name": "lab",
-            "location": place,
-            "tables": [{
-                "name": "events",
-                "source": { "kind": "delta", "uri": "s3://lake/events" },
-                "columns": [{ "name": "id", "type": "int64", "nullable": false }],
-                "ingest": true,
-                "rust_path": "lab::Event",
-                "location": place,
-            }],
-        }],
-    });
+    let columns = json!([{ "name": "id", "type": "int64", "nullable": false }]);
     let location = Location::new(
-        "s3://lake/events".parse().unwrap(),
+        "s3://lake/lab/events".parse().unwrap(),
         Arc::new(InMemory::new()),
     );
     let ingest = Ingest::new(
-        &serde_json::from_value(catalog).unwrap(),
+        &catalog(&columns, &json!([])),
         Arc::new(MemoryQueue::default()),
         Arc::new(move |_: &str, _: &str| Ok(location.clone())),
         Settings::default(),

@@ -248,25 +248,7 @@ impl World {
             true => vec![json!({ "name": "source", "type": Type::String })],
             false => vec![],
         };
-        let place = json!({ "file": "lab.rs", "line": 1 });
-        serde_json::from_value(json!({
-            "format_version": neurolake_model::FORMAT_VERSION,
-            "name": "test",
-            "databases": [{
-                "name": "lab",
-                "location": place,
-                "tables": [{
-                    "name": "events",
-                    "source": { "kind": "delta", "uri": "s3://lake/lab/events" },
-                    "columns": columns,
-                    "partition_by": partition_by,
-                    "ingest": true,
-                    "rust_path": "lab::Event",
-                    "location": place,
-                }],
-            }],
-        }))
-        .unwrap()
+        crate::catalog(&json!(columns), &json!(partition_by))
     }
 
     /// Whether at this moment hardly anything works.

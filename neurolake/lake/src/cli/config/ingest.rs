@@ -1,6 +1,5 @@
 //! Sections `[ingest]` and `[maintenance]`.
 
-use std::fmt;
 use std::time::Duration;
 
 use neurolake_delta::lease::Terms;
@@ -23,20 +22,12 @@ pub(crate) struct Ingest {
 }
 
 /// Where accepted events wait.
+#[derive(Debug)]
 pub(crate) enum Queue {
     /// In the folder of data.
     Embedded,
     /// At a NATS server.
     Nats(Box<NatsSettings>),
-}
-
-impl fmt::Debug for Queue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Embedded => "Embedded",
-            Self::Nats(_) => "Nats",
-        })
-    }
 }
 
 /// What keeps tables small and quick.

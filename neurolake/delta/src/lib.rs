@@ -6,13 +6,11 @@
 //! table, shared by all sessions), [`snapshot`] (one version of a table), [`files`] (its files and
 //! what is known about their rows), `history` (which versions there are), `fallback` (deltalake's
 //! own scan), [`log`] (commits), [`commits`] (how one becomes the only one of its version),
-//! [`mod@write`] (small tables for demos and tests), [`dead_letters`] (the table beside a table),
-//! [`time`] (pauses and deadlines), [`error`].
+//! [`mod@write`] (small tables for demos and tests), [`time`] (pauses and deadlines), [`error`].
 
 pub mod atomicity;
 pub mod commits;
 pub mod compact;
-pub mod dead_letters;
 pub mod error;
 mod fallback;
 pub mod files;
@@ -38,6 +36,7 @@ pub use location::{At, Location};
 pub use lock::{Arbiter, LockedCommits};
 pub use log::{Change, Clock, Committed, DataFiles, FileWriter, Log, LogOptions, Transaction};
 pub use maintenance::{LogKept, LogUpkeep, keep_log};
+pub use neurolake_model::dead_letters;
 pub use snapshot::Snapshot;
 pub use snapshots::{Pace, Snapshots, Status};
 pub use vacuum::{Scope, VacuumOptions, Vacuumed, vacuum};

@@ -47,8 +47,8 @@ pub struct Catalog {
 pub struct Endpoints {
     /// Base address of the HTTP doors, without a trailing slash.
     pub http: String,
-    /// `host:port` of the Postgres wire door. `None`: the platform has none, and snippets that need
-    /// it are not shown.
+    /// `host:port` of the Postgres wire door. `None`: the platform has none, and what needs it is not
+    /// made: some snippets, and everything for Grafana.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
 }

@@ -4,9 +4,10 @@
 //!
 //! Read in this order: [`catalog`] (the nouns), [`types`] (column types), [`value`] (example
 //! values), [`document`] (`catalog.json`: versions, loading, saving), [`declaration`] (one
-//! `#[table]` item before its names are resolved).
+//! `#[table]` item before its names are resolved), [`dead_letters`] (the table beside a table).
 
 pub mod catalog;
+pub mod dead_letters;
 pub mod declaration;
 pub mod document;
 pub mod types;

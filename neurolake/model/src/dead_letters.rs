@@ -1,9 +1,11 @@
 //! The table beside a table: rows that were sent to it and don't fit.
 
-use neurolake_model::{Column, Source, Table, Type};
+use crate::{Column, Source, Table, Type};
 
 /// What its name and its address end with.
 pub const SUFFIX: &str = "__dead_letters";
+/// Its column that says when a row was accepted.
+pub const RECEIVED: &str = "received";
 
 /// The table of rows that don't fit this one. `None`: this one takes no events.
 pub fn of(table: &Table) -> Option<Table> {
@@ -57,7 +59,7 @@ pub fn columns() -> Vec<Column> {
             Type::Int32,
             "Number of the row in its request, counted from 0.",
         ),
-        column("received", Type::Timestamp, "When it was accepted."),
+        column(RECEIVED, Type::Timestamp, "When it was accepted."),
         column("reason", Type::String, "Why it doesn't fit."),
         column("payload", Type::String, "What was sent."),
     ]

@@ -246,7 +246,7 @@ impl SchemaProvider for SessionDatabase {
     }
 }
 
-fn table_type(table: &model::Table) -> TableType {
+pub(crate) fn table_type(table: &model::Table) -> TableType {
     match table.source {
         model::Source::Sql { .. } => TableType::View,
         _ => TableType::Base,
@@ -265,7 +265,7 @@ pub(crate) fn declared_schema(
     Ok(schema_of(database, declared))
 }
 
-fn schema_of(database: &str, table: &model::Table) -> Option<SchemaRef> {
+pub(crate) fn schema_of(database: &str, table: &model::Table) -> Option<SchemaRef> {
     if table.columns.is_empty() {
         return None;
     }
@@ -325,15 +325,9 @@ impl SchemaProvider for DeclaredDatabase {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         Ok(self.0.declaration(name).map(|table| {
-            let table: Arc<dyn TableProvider> = Arc::new(DeclaredTable {
-                schema: schema_of(&self.0.name, table)
-                    .unwrap_or_else(|| Arc::new(datafusion::arrow::datatypes::Schema::empty())),
-                table_type: table_type(table),
-                definition: match &table.source {
-                    model::Source::Sql { query } => Some(query.clone()),
-                    _ => None,
-                },
-            });
+            let schema = schema_of(&self.0.name, table)
+                .unwrap_or_else(|| Arc::new(datafusion::arrow::datatypes::Schema::empty()));
+            let table: Arc<dyn TableProvider> = Arc::new(DeclaredTable::new(schema, table));
             table
         }))
     }
@@ -349,10 +343,23 @@ impl SchemaProvider for DeclaredDatabase {
 
 /// A declaration in the shape of a table that nobody reads.
 #[derive(Debug)]
-struct DeclaredTable {
+pub(crate) struct DeclaredTable {
     schema: SchemaRef,
     table_type: TableType,
     definition: Option<String>,
+}
+
+impl DeclaredTable {
+    pub(crate) fn new(schema: SchemaRef, table: &model::Table) -> Self {
+        Self {
+            schema,
+            table_type: table_type(table),
+            definition: match &table.source {
+                model::Source::Sql { query } => Some(query.clone()),
+                _ => None,
+            },
+        }
+    }
 }
 
 #[async_trait]

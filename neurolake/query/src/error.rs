@@ -57,6 +57,30 @@ impl Error {
         }
     }
 
+    /// A name that is no column, with the nearest one of those that there are. `of` says of what;
+    /// it may be empty.
+    pub fn unknown_column<'a>(
+        name: &str,
+        of: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        let place = match of {
+            "" => String::new(),
+            of => format!(" in `{of}`"),
+        };
+        let error = Self::new(
+            Kind::BadRequest,
+            format!("there is no column `{name}`{place}"),
+        );
+        let mut known: Vec<&str> = known.into_iter().collect();
+        known.dedup();
+        match nearest(name, known.iter().copied()) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None if known.is_empty() => error,
+            None => error.with_hint(format!("there are: {}", some_of(&known))),
+        }
+    }
+
     /// Adds a way out.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
@@ -179,6 +203,14 @@ fn translate(error: &DataFusionError) -> Error {
                     .map_or(error.to_string().as_str(), |(_, message)| message),
             ),
         ),
+        DataFusionError::External(error) if is_pattern(error.as_ref()) => {
+            let text = error.to_string();
+            let reason = text.rsplit("error: ").next().unwrap_or(&text);
+            Error::new(
+                Kind::BadRequest,
+                format!("can't read a regular expression: {}", plain(reason)),
+            )
+        }
         DataFusionError::ObjectStore(_)
         | DataFusionError::ParquetError(_)
         | DataFusionError::IoError(_)
@@ -189,6 +221,12 @@ fn translate(error: &DataFusionError) -> Error {
         },
         other => Error::new(Kind::Internal, plain(&other.message())),
     }
+}
+
+/// The engine passes errors about patterns on as if they came from outside.
+fn is_pattern(error: &(dyn std::error::Error + 'static)) -> bool {
+    let text = error.to_string();
+    text.starts_with("regex parse error") || text.starts_with("Compiled regex exceeds size limit")
 }
 
 fn syntax(error: &ParserError) -> Error {
@@ -214,24 +252,19 @@ fn schema(error: &SchemaError) -> Error {
     else {
         return Error::new(Kind::BadRequest, plain(&error.to_string()));
     };
-    let table = match &field.relation {
-        Some(relation) => format!(" in `{relation}`"),
-        None => String::new(),
-    };
-    let error = Error::new(
-        Kind::BadRequest,
-        format!("there is no column `{}`{table}", field.name),
+    let names = valid_fields.iter().map(|field| field.name.as_str());
+    let table = field.relation.as_ref().map(ToString::to_string);
+    let error = Error::unknown_column(
+        &field.name,
+        table.as_deref().unwrap_or_default(),
+        names.clone(),
     );
-    let mut names: Vec<&str> = valid_fields.iter().map(|c| c.name.as_str()).collect();
-    names.dedup();
-    match nearest(&field.name, names.iter().copied()) {
+    match nearest(&field.name, names) {
         // The names differ in upper and lower case only.
         Some(name) if name.eq_ignore_ascii_case(&field.name) => error.with_hint(format!(
             "did you mean `\"{name}\"`? without quotes, a name is read in lower case"
         )),
-        Some(name) => error.with_hint(format!("did you mean `{name}`?")),
-        None if names.is_empty() => error,
-        None => error.with_hint(format!("there are: {}", some_of(&names))),
+        _ => error,
     }
 }
 

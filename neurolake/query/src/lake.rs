@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
@@ -12,8 +13,9 @@ use neurolake_delta::{At, Snapshots};
 use neurolake_model::Catalog;
 use object_store::ObjectStore;
 
-use crate::catalog::Tables;
+use crate::catalog::{self, Tables};
 use crate::error::{Error, Kind, Result};
+use crate::pg::Introspection;
 use crate::sources::function::FunctionTable;
 use crate::sources::objects::Buckets;
 use crate::stores::Stores;
@@ -159,6 +161,8 @@ pub(crate) struct Shared {
     pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
     pub(crate) template: session::Template,
+    /// What clients of PostgreSQL ask about the lake, made when the first of them comes.
+    pub(crate) introspection: tokio::sync::OnceCell<Arc<Introspection>>,
 }
 
 /// Wraps each object store that is opened, for instance to count bytes.
@@ -261,6 +265,7 @@ impl LakeBuilder {
             wrap_store: self.wrap_store,
             buckets: Buckets::default(),
             template,
+            introspection: tokio::sync::OnceCell::new(),
         });
         Ok(Lake::over(shared))
     }
@@ -353,6 +358,28 @@ impl Lake {
                 format!("there is no Delta table `{database}.{table}`"),
             )),
         }
+    }
+
+    /// The columns that a table answers with. Its name may hold a version: `spikes@12`.
+    ///
+    /// # Errors
+    /// There is no such table or version, or it can't be opened.
+    pub async fn schema(&self, database: &str, table: &str) -> Result<SchemaRef> {
+        let (table, at) = catalog::parse_version(table)?;
+        let provider = self
+            .session()
+            .provider(database, table, at.as_ref())
+            .await?;
+        Ok(provider.schema())
+    }
+
+    /// The columns of a table by its declaration alone: nothing is opened. `None` where they are
+    /// read from the table.
+    ///
+    /// # Errors
+    /// There is no such table.
+    pub fn declared_schema(&self, database: &str, table: &str) -> Result<Option<SchemaRef>> {
+        catalog::declared_schema(&self.scope, database, table)
     }
 
     /// A table as DataFusion sees it, now or at an earlier time.

@@ -6,7 +6,7 @@
 //! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
 //! lies), [`tail`] (rows on their way to a table), [`catalog`] (names to tables, lazily), `sources`
 //! (one file per kind of table), [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
-//! request to a stream of record batches), `planner` (the last look at a plan), `limited` (ends a
+//! request to a stream of record batches), [`pg`] (the same for clients of PostgreSQL), `planner` (the last look at a plan), `limited` (ends a
 //! stream that takes too long), [`doctor`] (what is wrong with a lake), [`error`].
 
 pub mod catalog;
@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod error;
 pub mod lake;
 mod limited;
+pub mod pg;
 mod planner;
 pub mod policy;
 pub mod schema;

@@ -21,6 +21,8 @@ use datafusion::sql::parser::{DFParserBuilder, Statement};
 use datafusion::sql::planner::object_name_to_table_reference;
 use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use futures::future::BoxFuture;
 
 use crate::catalog::{self, SessionCatalog, UNNAMED};
 use crate::error::{Error, Kind, Result};
@@ -84,17 +86,28 @@ impl Lake {
 
     async fn start(&self, request: Request) -> Result<SendableRecordBatchStream> {
         let (state, plan) = plan(&self.session(), &request.sql).await?;
-        let plan = match request.parameters {
-            Some(parameters) => with_parameters(plan, parameters)?,
-            None => plan,
-        };
-        let plan = state.create_physical_plan(&plan).await?;
-        let stream = datafusion::physical_plan::execute_stream(plan, state.task_ctx())?;
-        Ok(stream)
+        start(&state, plan, request.parameters).await
     }
 }
 
-fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+/// Begins to run a plan.
+pub(crate) async fn start(
+    state: &SessionState,
+    plan: LogicalPlan,
+    parameters: Option<ParamValues>,
+) -> Result<SendableRecordBatchStream> {
+    let plan = match parameters {
+        Some(parameters) => with_parameters(plan, parameters)?,
+        None => plan,
+    };
+    let plan = state.create_physical_plan(&plan).await?;
+    Ok(datafusion::physical_plan::execute_stream(
+        plan,
+        state.task_ctx(),
+    )?)
+}
+
+pub(crate) fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
@@ -137,24 +150,64 @@ fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Result<Logical
 
 /// Plans a statement that only reads.
 pub(crate) async fn plan(lake: &Lake, sql: &str) -> Result<(SessionState, LogicalPlan)> {
-    let state = lake.context.state();
-    let statement = parse(&state, sql)?;
-    policy::check_statement(&statement)?;
-    if let Some(plan) = describe(&lake.scope, &state, &statement)? {
-        return Ok((state, plan));
+    let statement = parse(&lake.context.state(), sql)?;
+    plan_statement(lake, statement).await
+}
+
+/// Plans a parsed statement that only reads.
+///
+/// On the heap: views are planned while what reads them is, and each would put the whole state of
+/// this on the stack.
+pub(crate) fn plan_statement(
+    lake: &Lake,
+    statement: Statement,
+) -> BoxFuture<'_, Result<(SessionState, LogicalPlan)>> {
+    Box::pin(async move {
+        let state = lake.context.state();
+        policy::check_statement(&statement)?;
+        if let Some(plan) = describe(&lake.scope, &state, &statement)? {
+            return Ok((state, plan));
+        }
+        let names = state.resolve_table_references(&statement)?;
+        check_catalogs(&state, &names)?;
+        let plan = state
+            .statement_to_plan(statement)
+            .await
+            .map_err(|error| explain_missing(&lake.scope, &names, error))?;
+        policy::check(&plan)?;
+        Ok((state, plan))
+    })
+}
+
+/// Brackets in brackets of a statement at most. Beyond some forty the parser needs minutes to find out
+/// that it is too deep: at each depth it tries more than one way.
+const DEEPEST: usize = 32;
+
+/// Refuses what would keep the parser busy.
+pub(crate) fn check_nesting(sql: &str) -> Result<()> {
+    // What is no sequence of tokens is for the parser to complain about.
+    let tokens = Tokenizer::new(&GenericDialect {}, sql).tokenize();
+    let mut depth = 0_usize;
+    for token in tokens.unwrap_or_default() {
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => depth += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(Error::new(
+                Kind::BadRequest,
+                format!("the statement has brackets in brackets more than {DEEPEST} deep"),
+            )
+            .with_hint("name parts of it with `with`"));
+        }
     }
-    let names = state.resolve_table_references(&statement)?;
-    check_catalogs(&state, &names)?;
-    let plan = state
-        .statement_to_plan(statement)
-        .await
-        .map_err(|error| explain_missing(&lake.scope, &names, error))?;
-    policy::check(&plan)?;
-    Ok((state, plan))
+    Ok(())
 }
 
 /// Exactly one statement.
 fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
+    check_nesting(sql)?;
     let recursion_limit = state.config_options().sql_parser.recursion_limit.get();
     let mut statements = DFParserBuilder::new(sql)
         .with_dialect(&GenericDialect {})

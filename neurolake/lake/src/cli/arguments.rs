@@ -89,6 +89,12 @@ pub(crate) struct Up {
     /// of a network must therefore be given here, it is refused in a file of settings.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<String>,
+    /// Address for clients of PostgreSQL; port 0 takes a free one, `none` answers none [default:
+    /// setting `pg.listen`, or 127.0.0.1:6543 if that is free].
+    ///
+    /// As with `--http`, an address of a network must be given here.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) pg: Option<String>,
     /// Let the program's simulator send events, so that there is something new to see.
     #[arg(long)]
     pub(crate) simulate: bool,

@@ -35,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) http: Http,
+    pub(crate) pg: Pg,
     pub(crate) limits: Limits,
     pub(crate) ingest: Ingest,
     pub(crate) maintenance: Maintenance,
@@ -52,6 +53,14 @@ pub(crate) struct Http {
     pub(crate) hosts: Vec<String>,
     pub(crate) concurrent_queries: usize,
     pub(crate) queued_queries: usize,
+}
+
+/// The PostgreSQL door.
+#[derive(Debug)]
+pub(crate) struct Pg {
+    pub(crate) listen: Option<String>,
+    pub(crate) public: Option<String>,
+    pub(crate) connections: usize,
 }
 
 impl Config {
@@ -91,6 +100,7 @@ impl Config {
             data: absolute(&data)?,
             catalog,
             http: http(&file, &place)?,
+            pg: pg(&file, &place)?,
             limits: limits(&file, &place)?,
             ingest: ingest::ingest(&file, &place)?,
             maintenance: ingest::maintenance(&file, &place)?,
@@ -152,6 +162,29 @@ fn http(file: &File, place: &Place<'_>) -> Result<Http, Failure> {
         return Err(place.wrong("http.public", "an address such as https://lake.example.org"));
     }
     Ok(http)
+}
+
+fn pg(file: &File, place: &Place<'_>) -> Result<Pg, Failure> {
+    let section = &file.pg;
+    let defaults = neurolake_serve::Settings::default();
+    let public = place.optional("pg.public", section.public.as_ref())?;
+    let is_address = |text: &str| {
+        let parts = text.rsplit_once(':');
+        parts.is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    };
+    if public.as_deref().is_some_and(|public| !is_address(public)) {
+        return Err(place.wrong(
+            "pg.public",
+            "a name and a port such as lake.example.org:5432",
+        ));
+    }
+    Ok(Pg {
+        listen: place.optional("pg.listen", section.listen.as_ref())?,
+        public,
+        connections: place
+            .number("pg.connections", section.connections.as_ref())?
+            .unwrap_or(defaults.pg_connections),
+    })
 }
 
 fn limits(file: &File, place: &Place<'_>) -> Result<Limits, Failure> {

@@ -5,12 +5,12 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use catalog_gen::output;
 use catalog_gen::site::{Site, SiteOptions};
 use catalog_gen::snippets::Snippets;
+use catalog_gen::{openapi, output};
 use datafusion::common::utils::quote_identifier;
 use neurolake_model::{Catalog, Endpoints};
-use neurolake_serve::{Doors, Settings};
+use neurolake_serve::{Doors, PgDoor, Settings};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -27,6 +27,8 @@ use crate::made_up::Options;
 
 /// Where it listens when nothing else is said.
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
+/// The same for clients of PostgreSQL.
+pub(super) const LISTEN_PG: &str = "127.0.0.1:6543";
 /// Who serves the folder of data.
 pub(super) const LOCK: &str = "up.lock";
 /// Where everything is, for scripts.
@@ -38,9 +40,18 @@ pub(super) struct Running {
     pub(super) http: String,
     catalog: String,
     sql: String,
+    /// `host:port` and database for clients of PostgreSQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    postgres: Option<Postgres>,
     data: PathBuf,
     pid: u32,
     version: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Postgres {
+    address: String,
+    database: String,
 }
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
@@ -49,19 +60,31 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
     let _lock = lock(data)?;
     // Before the long work: a port that is taken should be known at once.
     let listener = listen(context, arguments).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::system("can't tell the address").caused_by(error))?;
+    let pg_listener = listen_pg(context, arguments).await?;
+    let addresses = Addresses {
+        http: address_of(&listener)?,
+        pg: pg_listener.as_ref().map(address_of).transpose()?,
+    };
     let mut end = Box::pin(asked_to_end()?);
     let ready = tokio::select! {
-        ready = get_ready(context, address) => ready?,
+        ready = get_ready(context, &addresses) => ready?,
         () = &mut end => return Ok(Exit::Done),
     };
     let _endpoints = ready.announce(context)?;
     let status = ready.receiving.as_ref();
     let status = status.filter(|_| context.talk.is_watched());
     let status = status.map(|receiving| tokio::spawn(status::show(receiving.totals())));
-    let serve = ready.doors.clone().serve(listener, end);
+    let (ended, mut ending) = tokio::sync::watch::channel(false);
+    let pg = pg_listener.map(|listener| {
+        let end = async move {
+            let _ = ending.wait_for(|is_ending| *is_ending).await;
+        };
+        tokio::spawn(PgDoor::new(&ready.doors).serve(listener, end))
+    });
+    let serve = ready.doors.clone().serve(listener, async move {
+        end.await;
+        let _ = ended.send(true);
+    });
     let served = if arguments.simulate {
         let simulate = simulate::accompany(context, ready.running.http.clone());
         tokio::select! {
@@ -74,6 +97,9 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
     } else {
         serve.await
     };
+    if let Some(pg) = pg {
+        let _ = pg.await;
+    }
     if let Some(status) = status {
         status.abort();
         status::clear();
@@ -122,19 +148,66 @@ fn lock(data: &Path) -> Result<File, Failure> {
 }
 
 async fn listen(context: &Context<'_>, arguments: &Up) -> Result<TcpListener, Failure> {
+    let given = arguments.http.as_deref();
     let configured = context.config.http.listen.as_deref();
-    let text = arguments.http.as_deref().or(configured).unwrap_or(LISTEN);
+    let text = given.or(configured).unwrap_or(LISTEN);
     let addresses = resolve(text).await?;
-    let is_private = addresses.iter().all(|address| address.ip().is_loopback());
-    if arguments.http.is_none() && !is_private {
-        return Err(Failure::usage(format!(
-            "the setting `http.listen` opens the lake to the network at {text}"
-        ))
-        .hint(format!(
-            "there are no accounts; if that is meant, say so with `--http {text}`"
-        )));
+    check_private("http", given, text, &addresses)?;
+    bind("--http", text, &addresses).await
+}
+
+/// There is nothing to listen on for `none`. An address that nobody chose gives way to another
+/// program's.
+async fn listen_pg(context: &Context<'_>, arguments: &Up) -> Result<Option<TcpListener>, Failure> {
+    let given = arguments.pg.as_deref();
+    let chosen = given.or(context.config.pg.listen.as_deref());
+    let text = match chosen {
+        Some("none") => return Ok(None),
+        chosen => chosen.unwrap_or(LISTEN_PG),
+    };
+    let addresses = resolve(text).await?;
+    check_private("pg", given, text, &addresses)?;
+    if chosen.is_none()
+        && let Ok(listener) = TcpListener::bind(&addresses[..]).await
+    {
+        return Ok(Some(listener));
     }
-    bind(text, &addresses).await
+    let (text, addresses) = match chosen {
+        None => ("127.0.0.1:0", resolve("127.0.0.1:0").await?),
+        Some(_) => (text, addresses),
+    };
+    bind("--pg", text, &addresses).await.map(Some)
+}
+
+/// Whoever opens the lake to a network says so by hand.
+fn check_private(
+    door: &str,
+    given: Option<&str>,
+    text: &str,
+    addresses: &[SocketAddr],
+) -> Result<(), Failure> {
+    let is_private = addresses.iter().all(|address| address.ip().is_loopback());
+    if given.is_some() || is_private {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the setting `{door}.listen` opens the lake to the network at {text}"
+    ))
+    .hint(format!(
+        "there are no accounts; if that is meant, say so with `--{door} {text}`"
+    )))
+}
+
+fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
+    listener
+        .local_addr()
+        .map_err(|error| Failure::system("can't tell the address").caused_by(error))
+}
+
+/// Where the doors listen.
+struct Addresses {
+    http: SocketAddr,
+    pg: Option<SocketAddr>,
 }
 
 pub(super) async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
@@ -146,16 +219,24 @@ pub(super) async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
     Ok(resolved.collect())
 }
 
-pub(super) async fn bind(text: &str, addresses: &[SocketAddr]) -> Result<TcpListener, Failure> {
+/// Listens at the address that an option or a setting named.
+pub(super) async fn bind(
+    option: &str,
+    text: &str,
+    addresses: &[SocketAddr],
+) -> Result<TcpListener, Failure> {
     TcpListener::bind(addresses).await.map_err(|error| {
         let failure = Failure::system(format!("can't listen on {text}"));
         let failure = match error.kind() {
-            io::ErrorKind::AddrInUse => failure
-                .hint("another program uses the port; take a free one with `--http 127.0.0.1:0`"),
-            io::ErrorKind::PermissionDenied => {
-                failure.hint("ports below 1024 are reserved; take one above with `--http`")
-            }
-            _ => failure.hint("choose another address with `--http ADDRESS:PORT`"),
+            io::ErrorKind::AddrInUse => failure.hint(format!(
+                "another program uses the port; take a free one with `{option} 127.0.0.1:0`"
+            )),
+            io::ErrorKind::PermissionDenied => failure.hint(format!(
+                "ports below 1024 are reserved; take one above with `{option}`"
+            )),
+            _ => failure.hint(format!(
+                "choose another address with `{option} ADDRESS:PORT`"
+            )),
         };
         failure.caused_by(error)
     })
@@ -196,7 +277,7 @@ struct Ready {
     first: Option<(String, String)>,
 }
 
-async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, Failure> {
+async fn get_ready(context: &Context<'_>, addresses: &Addresses) -> Result<Ready, Failure> {
     let data = &context.config.data;
     let mut catalog = open::documented_catalog(context)?;
     if open::lacks_data(context) {
@@ -209,10 +290,14 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
             );
         }
     }
-    let http = base_address(context, address);
+    let http = base_address(context, addresses.http);
+    let postgres = addresses.pg.map(|address| {
+        let public = context.config.pg.public.clone();
+        public.unwrap_or_else(|| reached(address).to_string())
+    });
     catalog.endpoints = Endpoints {
         http: http.clone(),
-        ..catalog.endpoints
+        postgres: postgres.clone(),
     };
     let site = data.join("site");
     write_site(&catalog, &site)?;
@@ -226,12 +311,14 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
     };
     let settings = Settings {
         routes,
+        openapi: Some(description(catalog.clone()).into()),
         endpoints: catalog.endpoints.clone(),
         site: Some(site),
         origins: context.config.http.origins.clone(),
         hosts: context.config.http.hosts.clone(),
         concurrent_queries: context.config.http.concurrent_queries,
         queued_queries: context.config.http.queued_queries,
+        pg_connections: context.config.pg.connections,
         ..Settings::default()
     };
     let lake = match &receiving {
@@ -247,6 +334,10 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
             catalog: format!("{http}/catalog.json"),
             sql: format!("{http}/api/sql"),
             http,
+            postgres: postgres.map(|address| Postgres {
+                address,
+                database: catalog.name.clone(),
+            }),
             data: data.clone(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -254,6 +345,17 @@ async fn get_ready(context: &Context<'_>, address: SocketAddr) -> Result<Ready, 
         tables: catalog.tables().count(),
         first: first_table(&catalog),
     })
+}
+
+/// What the REST door says about itself.
+fn description(catalog: Catalog) -> impl Fn(Option<&str>) -> Option<String> {
+    move |database| {
+        let document = match database {
+            None => openapi::document(&catalog),
+            Some(name) => openapi::database(&catalog, name)?,
+        };
+        Some(format!("{document}\n"))
+    }
 }
 
 fn base_address(context: &Context<'_>, address: SocketAddr) -> String {
@@ -265,9 +367,16 @@ fn base_address(context: &Context<'_>, address: SocketAddr) -> String {
             "clients of other machines need to know this one's name",
             Some("set `http.public` in neurolake.toml"),
         );
-        return format!("http://127.0.0.1:{}", address.port());
     }
-    format!("http://{address}")
+    format!("http://{}", reached(address))
+}
+
+/// Where this machine reaches what listens here.
+fn reached(address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        return SocketAddr::from(([127, 0, 0, 1], address.port()));
+    }
+    address
 }
 
 fn write_site(catalog: &Catalog, folder: &Path) -> Result<(), Failure> {
@@ -337,7 +446,7 @@ impl Ready {
             "\n{head}\n\n{site}{http}\n{door}curl {sql_address} -d '{sql}'\n{client}import neurolake\n\
              {gap}catalog = neurolake.connect(\"{catalog}\")\n\
              {gap}{python}\n\
-             {data}{folder}\n\n{end}",
+             {postgres}{data}{folder}\n\n{end}",
             head = talk.strong(&format!("neurolake is up: {}", count(self.tables, "table"))),
             site = name("site"),
             http = running.http,
@@ -346,6 +455,11 @@ impl Ready {
             client = name("Python"),
             gap = name(""),
             catalog = running.catalog,
+            postgres = running.postgres.as_ref().map_or_else(String::new, |postgres| {
+                let Postgres { address, database } = postgres;
+                let address = format!("postgresql://{address}/{database}");
+                format!("{}psql {address}\n", name("psql"))
+            }),
             data = name("data"),
             folder = running.data.display(),
             end = talk.faint("Ctrl-C ends it"),

@@ -21,7 +21,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
     };
     // Before anything is written: an address that is taken should be known at once.
     let listener = match &arguments.http {
-        Some(text) => Some(up::bind(text, &up::resolve(text).await?).await?),
+        Some(text) => Some(up::bind("--http", text, &up::resolve(text).await?).await?),
         None => None,
     };
     let catalog = open::catalog(context)?;

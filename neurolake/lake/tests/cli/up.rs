@@ -139,9 +139,14 @@ fn a_taken_port_and_an_open_door_are_refused_with_a_way_out() {
     let address = taken.local_addr().unwrap().to_string();
     let run = folder.expect(4, &["up", "--http", &address]);
     assert!(run.stderr.contains("--http 127.0.0.1:0"), "{}", run.stderr);
+    let run = folder.expect(4, &["up", "--http", "127.0.0.1:0", "--pg", &address]);
+    assert!(run.stderr.contains("--pg 127.0.0.1:0"), "{}", run.stderr);
     let run = folder.expect(2, &["up", "--http", "nonsense"]);
     assert!(run.stderr.contains("hint: write it like"), "{}", run.stderr);
     folder.write("neurolake.toml", "[http]\nlisten = \"0.0.0.0:0\"\n");
     let run = folder.expect(2, &["up"]);
     assert!(run.stderr.contains("`--http 0.0.0.0:0`"), "{}", run.stderr);
+    folder.write("neurolake.toml", "[pg]\nlisten = \"0.0.0.0:0\"\n");
+    let run = folder.expect(2, &["up", "--http", "127.0.0.1:0"]);
+    assert!(run.stderr.contains("`--pg 0.0.0.0:0`"), "{}", run.stderr);
 }

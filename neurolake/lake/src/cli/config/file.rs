@@ -17,6 +17,7 @@ pub(crate) struct File {
     pub(super) catalog: Option<Text>,
     pub(super) data: Option<Text>,
     pub(super) http: Http,
+    pub(super) pg: Pg,
     pub(super) limits: Limits,
     pub(super) ingest: Ingest,
     pub(super) maintenance: Maintenance,
@@ -32,6 +33,14 @@ pub(super) struct Http {
     pub(super) hosts: Vec<Text>,
     pub(super) concurrent_queries: Option<Text>,
     pub(super) queued_queries: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Pg {
+    pub(super) listen: Option<Text>,
+    pub(super) public: Option<Text>,
+    pub(super) connections: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

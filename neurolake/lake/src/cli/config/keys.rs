@@ -38,6 +38,12 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Queries that run at once. Too few lets a slow one block others, too many makes all slow.";
     "http.queued_queries" = "64",
         "Queries that wait for their turn; more are turned away with status 429.";
+    "pg.listen" = "\"127.0.0.1:6543\"",
+        "Address of this machine where clients of PostgreSQL are answered; `none` answers none. An address of a network is given with `up --pg`.";
+    "pg.public" = "\"lake.example.org:5432\"",
+        "Where these clients reach it, if not there; stands in the snippets.";
+    "pg.connections" = "512",
+        "Such clients at the same time.";
     "limits.memory" = "\"2GiB\"",
         "Memory for joins, sorts and aggregates of all queries together. Too small refuses queries, too large lets one push everything else out.";
     "limits.deadline" = "\"5m\"",

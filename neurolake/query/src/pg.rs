@@ -1,0 +1,373 @@
+//! What clients of PostgreSQL expect of a server: its dialect, `pg_catalog`, `information_schema`
+//! and functions about the session.
+//!
+//! Clients ask these before they ask anything of a person's. The tables of `pg_catalog` and most of
+//! the rewriting come from `datafusion-pg-catalog`; this module gives them the lake's catalog and
+//! adds what its clients were seen to miss.
+//!
+//! Read in this order: [`Session`] (a connection and what it has set), `dialect` (text to
+//! statements), `rewrite`, `names`, `introspection` (what is listed), `information_schema`, `functions`, `types`.
+
+mod dialect;
+mod functions;
+mod information_schema;
+mod introspection;
+mod names;
+mod rewrite;
+mod types;
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::catalog::{CatalogProvider, MemoryCatalogProviderList, SchemaProvider};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, ParamValues, ScalarValue};
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::prelude::SessionContext;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast;
+
+pub(crate) use self::introspection::Introspection;
+pub use self::names::column_names;
+pub use self::types::type_name;
+use crate::catalog::{SessionCatalog, UNNAMED};
+use crate::error::Result;
+use crate::lake::{Lake, Scope};
+use crate::limited::{Bounds, limited};
+use crate::session::{self, Answer, smaller};
+
+/// Version of PostgreSQL that clients are told to expect.
+pub const SERVER_VERSION: &str = "15.0";
+
+/// The statements of a text, each in DataFusion's reach.
+///
+/// # Errors
+/// The text is not SQL.
+pub fn parse(sql: &str) -> Result<Vec<ast::Statement>> {
+    dialect::parse(sql)
+}
+
+/// Settings of a connection, such as `search_path`, by their names in lower case.
+#[derive(Debug, Default)]
+pub struct Variables(Mutex<BTreeMap<String, String>>);
+
+impl Variables {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        // Nothing can panic while the map is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The value of a setting.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.lock().get(&name.to_ascii_lowercase()).cloned()
+    }
+
+    /// Sets it.
+    pub fn set(&self, name: &str, value: impl Into<String>) {
+        self.lock().insert(name.to_ascii_lowercase(), value.into());
+    }
+
+    /// All settings, sorted.
+    pub fn all(&self) -> BTreeMap<String, String> {
+        self.lock().clone()
+    }
+
+    /// Replaces all settings.
+    pub fn replace(&self, all: BTreeMap<String, String>) {
+        *self.lock() = all;
+    }
+}
+
+/// One connection of a client.
+#[derive(Clone)]
+pub struct Session {
+    lake: Lake,
+    introspection: Arc<Introspection>,
+    /// What it has set.
+    pub variables: Arc<Variables>,
+    /// Who it is.
+    pub user: Arc<str>,
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Lake {
+    /// A connection of a client of PostgreSQL.
+    ///
+    /// # Errors
+    /// The tables that describe the lake can't be made; a bug.
+    pub async fn postgres_session(&self, user: &str, variables: Arc<Variables>) -> Result<Session> {
+        let shared = &self.scope.shared;
+        let introspection = shared
+            .introspection
+            .get_or_try_init(|| Introspection::new(&self.scope))
+            .await?;
+        Ok(Session {
+            lake: self.clone(),
+            introspection: Arc::clone(introspection),
+            variables,
+            user: user.into(),
+        })
+    }
+}
+
+/// A statement that only reads, planned but not begun. It sees its tables as they are now.
+pub struct Planned {
+    state: SessionState,
+    plan: LogicalPlan,
+    limits: Bounded,
+}
+
+struct Bounded {
+    deadline: Option<Duration>,
+    max_rows: Option<usize>,
+}
+
+impl Session {
+    /// Plans a statement that only reads.
+    ///
+    /// # Errors
+    /// It is wrong, does more than read, or names a table that can't be opened.
+    pub async fn plan(&self, statement: &ast::Statement) -> Result<Planned> {
+        let limits = &self.lake.scope.shared.limits;
+        let bounds = Bounds::new(limits.deadline, None);
+        // Each statement sees tables as they are when it begins.
+        let scope = Scope {
+            pins: Arc::default(),
+            ..self.lake.scope.clone()
+        };
+        let lake = Lake {
+            context: self.context(scope.clone()),
+            scope,
+        };
+        let statement = Statement::Statement(Box::new(statement.clone()));
+        let (state, plan) = bounds
+            .in_time(session::plan_statement(&lake, statement))
+            .await??;
+        Ok(Planned {
+            state,
+            plan: with_days(plan)?,
+            limits: Bounded {
+                deadline: limits.deadline,
+                max_rows: limits.max_rows,
+            },
+        })
+    }
+
+    /// DataFusion's session for one statement.
+    fn context(&self, scope: Scope) -> SessionContext {
+        let mut state = self.introspection.state().clone();
+        state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
+        let name = scope.shared.catalog.name.clone();
+        let config = state.config_mut();
+        let options = config.options_mut();
+        options.catalog.default_catalog.clone_from(&name);
+        options.catalog.default_schema = self.default_database().unwrap_or(UNNAMED.to_owned());
+        config.set_extension(Arc::clone(&scope.chain));
+        let context = SessionContext::new_with_state(state);
+        functions::register(&context, self);
+        context.register_catalog(
+            name,
+            Arc::new(WithSystem {
+                inner: SessionCatalog::new(scope),
+                introspection: Arc::clone(&self.introspection),
+            }),
+        );
+        context
+    }
+
+    /// The database of tables that are named without one: the first of `search_path` that exists.
+    pub fn default_database(&self) -> Option<String> {
+        self.search_path().into_iter().next()
+    }
+
+    /// The databases of `search_path` that exist.
+    fn search_path(&self) -> Vec<String> {
+        let databases = &self.lake.catalog().databases;
+        let path = self.variables.get("search_path").unwrap_or_default();
+        path.split(',')
+            .map(|name| name.trim().trim_matches('"').to_owned())
+            .filter(|name| databases.iter().any(|database| database.name == *name))
+            .collect()
+    }
+
+    /// Name of the lake, which is the database that clients connect to.
+    pub fn database(&self) -> &str {
+        &self.lake.catalog().name
+    }
+}
+
+/// Type of a parameter, as far as the statement says.
+#[derive(Debug, Clone)]
+pub struct Parameter {
+    /// `None`: any.
+    pub data_type: Option<DataType>,
+    /// The column that it is compared with.
+    pub field: Option<FieldRef>,
+}
+
+impl Planned {
+    /// Columns of the answer.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::new(self.plan.schema().as_arrow().clone())
+    }
+
+    /// Parameters `$1`, `$2`...
+    ///
+    /// # Errors
+    /// One parameter has two types.
+    pub fn parameters(&self) -> Result<Vec<Parameter>> {
+        let mut types = self.plan.get_parameter_types()?;
+        let mut fields: HashMap<String, FieldRef> = HashMap::new();
+        self.plan.apply_with_subqueries(|node| {
+            for expression in node.expressions() {
+                expression.apply(|expression| {
+                    find_parameter(expression, &mut types, &mut fields);
+                    Ok(TreeNodeRecursion::Continue)
+                })?;
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        let number = |name: &str| name.strip_prefix('$').and_then(|text| text.parse().ok());
+        let highest: usize = types
+            .keys()
+            .filter_map(|name| number(name))
+            .max()
+            .unwrap_or(0);
+        Ok((1..=highest)
+            .map(|index| {
+                let name = format!("${index}");
+                Parameter {
+                    data_type: types.get(&name).cloned().flatten(),
+                    field: fields.get(&name).cloned(),
+                }
+            })
+            .collect())
+    }
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// A parameter doesn't fit, or a table can't be read. The stream ends with an error where a
+    /// limit is reached.
+    pub async fn run(
+        self,
+        parameters: Option<ParamValues>,
+        deadline: Option<Duration>,
+    ) -> Result<Answer> {
+        let bounds = Bounds::new(
+            smaller(deadline, self.limits.deadline),
+            self.limits.max_rows,
+        );
+        let stream = bounds
+            .in_time(session::start(&self.state, self.plan, parameters))
+            .await??;
+        Ok(Answer {
+            schema: stream.schema(),
+            stream: limited(stream, &bounds),
+        })
+    }
+}
+
+/// A day may be compared with an instant in text, of which its day counts: Grafana asks so for a
+/// range of days.
+fn with_days(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let changed = plan.transform_up_with_subqueries(|node| {
+        let schema = match node.inputs().first() {
+            Some(input) => Arc::clone(input.schema()),
+            None => return Ok(Transformed::no(node)),
+        };
+        node.map_expressions(|expression| {
+            expression.transform_up(|expression| Ok(with_day(expression, &schema)))
+        })
+    })?;
+    Ok(changed.data)
+}
+
+fn with_day(mut expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let is_day = |expression: &Expr| {
+        matches!(expression, Expr::Column(_))
+            && expression.get_type(schema).ok() == Some(DataType::Date32)
+    };
+    let is_changed = match &mut expression {
+        Expr::Between(between) if is_day(&between.expr) => {
+            let low = cut(&mut between.low);
+            cut(&mut between.high) || low
+        }
+        Expr::BinaryExpr(binary) if is_day(&binary.left) => cut(&mut binary.right),
+        Expr::BinaryExpr(binary) if is_day(&binary.right) => cut(&mut binary.left),
+        _ => false,
+    };
+    if is_changed {
+        Transformed::yes(expression)
+    } else {
+        Transformed::no(expression)
+    }
+}
+
+/// Leaves the day of an instant in text, such as `2026-03-01T12:30:00Z`.
+fn cut(expression: &mut Expr) -> bool {
+    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expression else {
+        return false;
+    };
+    let is_instant = matches!(text.as_bytes().get(10), Some(b'T' | b' ')) && text.is_ascii();
+    if is_instant {
+        text.truncate(10);
+    }
+    is_instant
+}
+
+/// `$1::int` says what `$1` is, where nothing else does.
+fn find_parameter(
+    expression: &Expr,
+    types: &mut HashMap<String, Option<DataType>>,
+    fields: &mut HashMap<String, FieldRef>,
+) {
+    match expression {
+        Expr::Cast(cast) => {
+            if let Expr::Placeholder(placeholder) = cast.expr.as_ref() {
+                let known = types.entry(placeholder.id.clone()).or_default();
+                if known.is_none() {
+                    *known = Some(cast.field.data_type().clone());
+                }
+            }
+        }
+        Expr::Placeholder(placeholder) => {
+            types.entry(placeholder.id.clone()).or_default();
+            if let Some(field) = &placeholder.field {
+                fields.insert(placeholder.id.clone(), Arc::clone(field));
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The lake's catalog with the databases that describe it.
+#[derive(Debug)]
+struct WithSystem {
+    inner: SessionCatalog,
+    introspection: Arc<Introspection>,
+}
+
+impl CatalogProvider for WithSystem {
+    fn schema_names(&self) -> Vec<String> {
+        self.inner.schema_names()
+    }
+
+    fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
+        match self.introspection.schema(name) {
+            Some(schema) => Some(schema),
+            None => self.inner.schema(name),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Text to statements.
+
+use std::sync::LazyLock;
+
+use datafusion::sql::sqlparser::ast::Statement;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+
+use super::rewrite;
+use crate::error::Result;
+use crate::session::check_nesting;
+
+static COMPATIBILITY: LazyLock<PostgresCompatibilityParser> =
+    LazyLock::new(PostgresCompatibilityParser::new);
+
+/// How deep a statement may be nested.
+const DEEPEST: usize = 50;
+
+pub(super) fn parse(sql: &str) -> Result<Vec<Statement>> {
+    check_nesting(sql)?;
+    parsed(sql).map_err(|error| datafusion::error::DataFusionError::from(error).into())
+}
+
+fn parsed(sql: &str) -> std::result::Result<Vec<Statement>, ParserError> {
+    // A few questions of clients about the catalog can't be planned at all and are replaced as a
+    // whole, token by token, which loses the places of errors.
+    if asks_the_catalog(sql) {
+        let mut statements = COMPATIBILITY.parse(sql)?;
+        statements.iter_mut().for_each(rewrite::of_the_catalog);
+        statements.iter_mut().for_each(rewrite::of_any);
+        return Ok(statements);
+    }
+    let statements = Parser::new(&PostgreSqlDialect {})
+        .with_recursion_limit(DEEPEST)
+        .try_with_sql(sql)?
+        .parse_statements()?;
+    Ok(statements
+        .into_iter()
+        .map(|statement| {
+            let mut statement = COMPATIBILITY.rewrite(statement);
+            rewrite::of_any(&mut statement);
+            statement
+        })
+        .collect())
+}
+
+fn asks_the_catalog(sql: &str) -> bool {
+    let sql = sql.to_ascii_lowercase();
+    ["pg_", "information_schema", "abort"]
+        .iter()
+        .any(|word| sql.contains(word))
+}

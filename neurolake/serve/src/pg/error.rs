@@ -1,0 +1,98 @@
+//! Errors with the codes of PostgreSQL, by which clients tell them apart.
+
+use neurolake_query::datafusion::error::DataFusionError;
+use neurolake_query::{Error, Kind};
+use pgwire::error::{ErrorInfo, PgWireError};
+
+/// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
+pub(super) mod code {
+    pub(crate) const ACTIVE_TRANSACTION_FAILED: &str = "25P02";
+    pub(crate) const CANCELLED: &str = "57014";
+    pub(crate) const CANT_CHANGE: &str = "55P02";
+    pub(crate) const FEATURE: &str = "0A000";
+    pub(crate) const INVALID_VALUE: &str = "22023";
+    pub(crate) const NO_SUCH_CURSOR: &str = "34000";
+    pub(crate) const NO_SUCH_DATABASE: &str = "3D000";
+    pub(crate) const PROTOCOL: &str = "08P01";
+    pub(crate) const SYNTAX: &str = "42601";
+    pub(crate) const TOO_MANY_CONNECTIONS: &str = "53300";
+    pub(crate) const UNKNOWN_VARIABLE: &str = "42704";
+}
+
+/// An error of a statement.
+pub(super) fn error(code: &str, message: impl Into<String>) -> PgWireError {
+    info("ERROR", code, message.into(), None)
+}
+
+/// An error of a statement with a way out.
+pub(super) fn error_with_hint(
+    code: &str,
+    message: impl Into<String>,
+    hint: impl Into<String>,
+) -> PgWireError {
+    info("ERROR", code, message.into(), Some(hint.into()))
+}
+
+/// An error that ends the connection.
+pub(super) fn fatal(code: &str, message: impl Into<String>, hint: Option<String>) -> PgWireError {
+    info("FATAL", code, message.into(), hint)
+}
+
+fn info(severity: &str, code: &str, message: String, hint: Option<String>) -> PgWireError {
+    let mut info = ErrorInfo::new(severity.to_owned(), code.to_owned(), message);
+    info.severity_nonlocalized = Some(severity.to_owned());
+    info.hint = hint;
+    PgWireError::UserError(Box::new(info))
+}
+
+pub(super) fn cancelled() -> PgWireError {
+    error(code::CANCELLED, "canceling statement due to user request")
+}
+
+/// An error of the engine.
+pub(super) fn of_engine(failed: &Error) -> PgWireError {
+    info(
+        "ERROR",
+        code_of(failed),
+        failed.message.clone(),
+        failed.hint.clone(),
+    )
+}
+
+fn code_of(failed: &Error) -> &'static str {
+    match failed.kind {
+        Kind::BadRequest => of_request(failed),
+        // read_only_sql_transaction
+        Kind::NotAllowed => "25006",
+        Kind::NotFound => "42P01",
+        // program_limit_exceeded
+        Kind::TooMuch => "54000",
+        Kind::Timeout => code::CANCELLED,
+        // io_error
+        Kind::Broken => "58030",
+        Kind::Internal => "XX000",
+    }
+}
+
+fn of_request(failed: &Error) -> &'static str {
+    let message = failed.message.as_str();
+    if message.starts_with("there is no column") {
+        return "42703";
+    }
+    if message.starts_with("invalid function") {
+        return "42883";
+    }
+    if message.to_ascii_lowercase().starts_with("divide by zero") {
+        return "22012";
+    }
+    let source = failed.source.as_deref();
+    let source = source.and_then(|source| source.downcast_ref::<DataFusionError>());
+    match source.map(DataFusionError::find_root) {
+        Some(DataFusionError::SQL(..)) => code::SYNTAX,
+        // invalid_text_representation
+        Some(DataFusionError::ArrowError(..)) => "22P02",
+        Some(DataFusionError::NotImplemented(_)) => code::FEATURE,
+        // syntax_error_or_access_rule_violation
+        _ => "42000",
+    }
+}

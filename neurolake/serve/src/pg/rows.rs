@@ -1,0 +1,212 @@
+//! A running statement and its rows.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use futures::StreamExt;
+use futures::channel::oneshot;
+use neurolake_query::datafusion::common::ParamValues;
+use neurolake_query::pg::{Planned, Session};
+use neurolake_query::{Error, Result};
+use pgwire::api::portal::Format;
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::data::DataRow;
+use tokio::sync::mpsc;
+
+use super::error::{cancelled, error, of_engine};
+use super::statement::Prepared;
+use super::variables;
+use super::wire::Columns;
+use crate::doors::Shared;
+use crate::encode::pieces;
+use crate::identity::RequestId;
+use crate::running::{Log, Task};
+
+/// Parts of an answer that wait for the client.
+const QUEUE: usize = 4;
+
+/// A statement to run, and how.
+pub(super) struct Start {
+    pub(super) session: Session,
+    pub(super) prepared: Arc<Prepared>,
+    pub(super) parameters: Option<ParamValues>,
+    /// `None`: the rows are wanted as they are, to be written later.
+    pub(super) format: Option<Format>,
+    /// Gets a word when the client wants the statement to end.
+    pub(super) cancel: Option<oneshot::Receiver<()>>,
+}
+
+/// A part of an answer. Only [`Piece::End`] says that nothing is missing.
+enum Piece {
+    Schema(SchemaRef, Option<Columns>),
+    Rows(Vec<DataRow>),
+    Batch(RecordBatch),
+    End,
+}
+
+type Sender = mpsc::Sender<PgWireResult<Piece>>;
+
+/// A statement on threads of its own; dropping it cancels the statement.
+pub(super) struct Rows {
+    pub(super) schema: SchemaRef,
+    columns: Option<Columns>,
+    waiting: VecDeque<DataRow>,
+    pieces: mpsc::Receiver<PgWireResult<Piece>>,
+    has_ended: bool,
+    _task: Task<()>,
+}
+
+impl Rows {
+    /// Waits until the statement runs.
+    pub(super) async fn start(shared: &Arc<Shared>, mut start: Start) -> PgWireResult<Self> {
+        let (sender, mut pieces) = mpsc::channel(QUEUE);
+        let cancel = start.cancel.take();
+        let shared_too = Arc::clone(shared);
+        let task = Task::start(shared, async move {
+            let outcome = tokio::select! {
+                outcome = run(&shared_too, start, &sender) => outcome,
+                () = asked(cancel) => Err(cancelled()),
+            };
+            let _ = sender.send(outcome.map(|()| Piece::End)).await;
+        });
+        match pieces.recv().await {
+            Some(Ok(Piece::Schema(schema, columns))) => Ok(Self {
+                schema,
+                columns,
+                waiting: VecDeque::new(),
+                pieces,
+                has_ended: false,
+                _task: task,
+            }),
+            Some(Err(failed)) => Err(failed),
+            _ => Err(wordless()),
+        }
+    }
+
+    /// The columns as they are written, of a statement that was started with a format.
+    pub(super) fn columns(&self) -> PgWireResult<&Columns> {
+        self.columns.as_ref().ok_or_else(wordless)
+    }
+
+    /// The next row, written.
+    pub(super) async fn next(&mut self) -> PgWireResult<Option<DataRow>> {
+        loop {
+            if let Some(row) = self.waiting.pop_front() {
+                return Ok(Some(row));
+            }
+            match self.piece().await? {
+                Some(Piece::Rows(rows)) => self.waiting.extend(rows),
+                None => return Ok(None),
+                Some(_) => return Err(wordless()),
+            }
+        }
+    }
+
+    /// The next rows, of a statement that was started without a format.
+    pub(super) async fn batch(&mut self) -> PgWireResult<Option<RecordBatch>> {
+        match self.piece().await? {
+            Some(Piece::Batch(batch)) => Ok(Some(batch)),
+            None => Ok(None),
+            Some(_) => Err(wordless()),
+        }
+    }
+
+    async fn piece(&mut self) -> PgWireResult<Option<Piece>> {
+        if self.has_ended {
+            return Ok(None);
+        }
+        let piece = self.pieces.recv().await.unwrap_or_else(|| Err(wordless()));
+        self.has_ended = !matches!(piece, Ok(Piece::Rows(_) | Piece::Batch(_)));
+        match piece? {
+            Piece::End => Ok(None),
+            piece => Ok(Some(piece)),
+        }
+    }
+}
+
+fn wordless() -> PgWireError {
+    error("XX000", "the statement ended without a word")
+}
+
+/// Waits for the wish that a statement ends.
+async fn asked(cancel: Option<oneshot::Receiver<()>>) {
+    // Without a word: the client has gone on to another statement.
+    match cancel {
+        Some(cancel) => {
+            if cancel.await.is_err() {
+                pending::<()>().await;
+            }
+        }
+        None => pending().await,
+    }
+}
+
+async fn run(shared: &Arc<Shared>, start: Start, sender: &Sender) -> PgWireResult<()> {
+    let Ok(admitted) = shared.admission.admit().await else {
+        return Err(super::error::error_with_hint(
+            "53000",
+            "too many queries are running",
+            "try again in a moment",
+        ));
+    };
+    let sql = start.prepared.sql.clone();
+    let mut log = Log::new(RequestId::fresh(), "postgres", &sql);
+    let outcome = produce(start, sender, &mut log).await;
+    log.end(&outcome);
+    let seen = outcome.as_ref().copied();
+    shared.health.saw(&shared.lake, &sql, seen).await;
+    drop(admitted);
+    outcome.map_err(|failed| of_engine(&failed))
+}
+
+async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
+    let Start {
+        session,
+        prepared,
+        parameters,
+        format,
+        ..
+    } = start;
+    let planned: Planned = match prepared.fresh_plan() {
+        Some(planned) => planned,
+        None => session.plan(&prepared.statement).await?,
+    };
+    let deadline = variables::statement_timeout(&session.variables);
+    let mut answer = planned.run(parameters, deadline).await?;
+    let columns = match format.map(|format| Columns::new(&answer.schema, &format)) {
+        None => None,
+        Some(Ok(columns)) => Some(columns.named(&prepared.names)),
+        Some(Err(failed)) => return give(sender, Err(failed)).await,
+    };
+    let head = Piece::Schema(Arc::clone(&answer.schema), columns.clone());
+    give(sender, Ok(head)).await?;
+    while let Some(batch) = answer.stream.next().await {
+        let batch = batch.map_err(Error::from)?;
+        log.rows += batch.num_rows();
+        let Some(columns) = &columns else {
+            give(sender, Ok(Piece::Batch(batch))).await?;
+            continue;
+        };
+        for piece in pieces(&batch) {
+            let rows = columns.encode(&piece)?;
+            log.bytes += rows.iter().map(|row| row.data.len()).sum::<usize>();
+            give(sender, Ok(Piece::Rows(rows))).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn give(sender: &Sender, piece: PgWireResult<Piece>) -> Result<()> {
+    let is_failure = piece.is_err();
+    let sent = sender.send(piece).await;
+    if is_failure || sent.is_err() {
+        return Err(Error::new(
+            neurolake_query::Kind::Timeout,
+            "the client left",
+        ));
+    }
+    Ok(())
+}

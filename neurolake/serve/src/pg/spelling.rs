@@ -1,0 +1,293 @@
+//! Values as text, where PostgreSQL's own text is another than the library's: no zeros at the end of
+//! fractions, and exponents where PostgreSQL has them.
+
+use std::fmt::Write as _;
+
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, StringBuilder};
+use arrow::datatypes::{
+    ArrowPrimitiveType, ArrowTimestampType, DataType, Float32Type, Float64Type,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
+use arrow::error::ArrowError;
+use arrow::temporal_conversions::as_datetime;
+use chrono::{Datelike, NaiveDateTime, Timelike};
+
+/// Whether values of this type are spelled here.
+pub(super) fn is_spelled(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Float32
+        | DataType::Float64
+        | DataType::Timestamp(..)
+        | DataType::Time32(_)
+        | DataType::Time64(_) => true,
+        DataType::List(item) => !item.data_type().is_nested() && is_spelled(item.data_type()),
+        _ => false,
+    }
+}
+
+/// The values as text.
+pub(super) fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+    if let DataType::List(item) = column.data_type() {
+        // An instant has a blank in it, which a list must not take for its own.
+        let has_quotes = matches!(item.data_type(), DataType::Timestamp(..));
+        return lists(column, has_quotes);
+    }
+    let mut out = StringBuilder::new();
+    match column.data_type() {
+        DataType::Float32 => {
+            let values = column.as_primitive::<Float32Type>();
+            each(values, &mut out, |value| {
+                number(&format!("{value:e}"), SINGLE_DIGITS)
+            });
+        }
+        DataType::Float64 => {
+            let values = column.as_primitive::<Float64Type>();
+            each(values, &mut out, |value| {
+                number(&format!("{value:e}"), DOUBLE_DIGITS)
+            });
+        }
+        DataType::Timestamp(unit, zone) => {
+            let has_zone = zone.is_some();
+            match unit {
+                TimeUnit::Second => instants::<TimestampSecondType>(column, has_zone, &mut out),
+                TimeUnit::Millisecond => {
+                    instants::<TimestampMillisecondType>(column, has_zone, &mut out);
+                }
+                TimeUnit::Microsecond => {
+                    instants::<TimestampMicrosecondType>(column, has_zone, &mut out);
+                }
+                TimeUnit::Nanosecond => {
+                    instants::<TimestampNanosecondType>(column, has_zone, &mut out);
+                }
+            }
+        }
+        DataType::Time32(TimeUnit::Second) => {
+            let values = column.as_primitive::<Time32SecondType>();
+            each(values, &mut out, |value| time(i64::from(value) * 1_000_000));
+        }
+        DataType::Time32(_) => {
+            let values = column.as_primitive::<Time32MillisecondType>();
+            each(values, &mut out, |value| time(i64::from(value) * 1_000));
+        }
+        DataType::Time64(TimeUnit::Microsecond) => {
+            let values = column.as_primitive::<Time64MicrosecondType>();
+            each(values, &mut out, time);
+        }
+        DataType::Time64(_) => {
+            let values = column.as_primitive::<Time64NanosecondType>();
+            each(values, &mut out, |value| time(value / 1_000));
+        }
+        other => {
+            return Err(ArrowError::NotYetImplemented(format!("{other} as text")));
+        }
+    }
+    Ok(out.finish())
+}
+
+fn each<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    out: &mut StringBuilder,
+    spell: impl Fn(T::Native) -> String,
+) {
+    for value in values {
+        out.append_option(value.map(&spell));
+    }
+}
+
+fn lists(column: &ArrayRef, has_quotes: bool) -> Result<StringArray, ArrowError> {
+    let mut out = StringBuilder::new();
+    for list in column.as_list::<i32>().iter() {
+        let Some(list) = list else {
+            out.append_null();
+            continue;
+        };
+        let values = spell(&list)?;
+        let mut text = String::from("{");
+        for (index, value) in values.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            match value {
+                None => text.push_str("NULL"),
+                Some(value) if has_quotes => {
+                    let _ = write!(text, "\"{value}\"");
+                }
+                Some(value) => text.push_str(value),
+            }
+        }
+        text.push('}');
+        out.append_value(text);
+    }
+    Ok(out.finish())
+}
+
+/// Numbers of so many digits and more in front of the point have an exponent.
+const SINGLE_DIGITS: i32 = 6;
+const DOUBLE_DIGITS: i32 = 15;
+
+/// From Rust's shortest form with an exponent, `1.5e-7`, to PostgreSQL's, `1.5e-07`.
+fn number(text: &str, digits: i32) -> String {
+    let Some((mantissa, exponent)) = text.split_once('e') else {
+        return match text {
+            "inf" => "Infinity".to_owned(),
+            "-inf" => "-Infinity".to_owned(),
+            other => other.to_owned(),
+        };
+    };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if !(-4..digits).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.abs());
+    }
+    let (sign, mantissa) = match mantissa.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", mantissa),
+    };
+    let figures: String = mantissa.chars().filter(|figure| *figure != '.').collect();
+    let Ok(whole) = usize::try_from(exponent + 1) else {
+        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0));
+        return format!("{sign}0.{zeros}{figures}");
+    };
+    if whole == 0 {
+        return format!("{sign}0.{figures}");
+    }
+    if figures.len() <= whole {
+        return format!("{sign}{figures}{}", "0".repeat(whole - figures.len()));
+    }
+    let (front, back) = figures.split_at(whole);
+    format!("{sign}{front}.{back}")
+}
+
+fn instants<T: ArrowTimestampType>(column: &ArrayRef, has_zone: bool, out: &mut StringBuilder) {
+    let zone = if has_zone { "+00" } else { "" };
+    for value in column.as_primitive::<T>() {
+        let instant = value.and_then(as_datetime::<T>);
+        out.append_option(instant.map(|instant| spell_instant(&instant, zone)));
+    }
+}
+
+fn spell_instant(instant: &NaiveDateTime, zone: &str) -> String {
+    let (year, era) = match instant.year() {
+        year if year > 0 => (year, ""),
+        year => (1 - year, " BC"),
+    };
+    let mut text = format!(
+        "{year:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        instant.month(),
+        instant.day(),
+        instant.hour(),
+        instant.minute(),
+        instant.second(),
+    );
+    fraction(&mut text, i64::from(instant.nanosecond() / 1_000));
+    text.push_str(zone);
+    text.push_str(era);
+    text
+}
+
+/// Of microseconds since midnight.
+fn time(value: i64) -> String {
+    let seconds = value / 1_000_000;
+    let mut text = format!(
+        "{:02}:{:02}:{:02}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    );
+    fraction(&mut text, value % 1_000_000);
+    text
+}
+
+fn fraction(text: &mut String, microseconds: i64) {
+    if microseconds != 0 {
+        let digits = format!("{microseconds:06}");
+        text.push('.');
+        text.push_str(digits.trim_end_matches('0'));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{Float32Array, Float64Array, TimestampMicrosecondArray};
+
+    use super::*;
+
+    fn spelled(column: impl Array + 'static) -> Vec<String> {
+        let column: ArrayRef = Arc::new(column);
+        let texts = spell(&column).expect("it is spelled");
+        texts
+            .iter()
+            .map(|text| text.unwrap_or("NULL").to_owned())
+            .collect()
+    }
+
+    /// As `select 100000::float4` and so on of PostgreSQL 15.
+    #[test]
+    fn numbers_look_as_in_postgres() {
+        let single = Float32Array::from(vec![
+            1.0,
+            -0.0,
+            1.5,
+            100_000.0,
+            1_000_000.0,
+            16_777_216.0,
+            0.0001,
+            0.000_01,
+            0.1,
+            f32::NAN,
+            f32::INFINITY,
+            -2.5e-7,
+            4.85,
+        ]);
+        let expected = [
+            "1",
+            "-0",
+            "1.5",
+            "100000",
+            "1e+06",
+            "1.6777216e+07",
+            "0.0001",
+            "1e-05",
+            "0.1",
+            "NaN",
+            "Infinity",
+            "-2.5e-07",
+            "4.85",
+        ];
+        assert_eq!(spelled(single), expected);
+        let double = Float64Array::from(vec![
+            123_456_789_012_345.0,
+            1e15,
+            1e-5,
+            -1234.5,
+            0.000_123,
+            1e300,
+        ]);
+        let expected = [
+            "123456789012345",
+            "1e+15",
+            "1e-05",
+            "-1234.5",
+            "0.000123",
+            "1e+300",
+        ];
+        assert_eq!(spelled(double), expected);
+    }
+
+    #[test]
+    fn instants_look_as_in_postgres() {
+        let instants =
+            TimestampMicrosecondArray::from(vec![0, 1_500_000, 1_000_001, -62_198_755_200_000_000]);
+        let expected = [
+            "1970-01-01 00:00:00",
+            "1970-01-01 00:00:01.5",
+            "1970-01-01 00:00:01.000001",
+            "0002-01-01 00:00:00 BC",
+        ];
+        assert_eq!(spelled(instants), expected);
+    }
+}

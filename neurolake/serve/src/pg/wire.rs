@@ -1,0 +1,327 @@
+//! Types and values on the wire.
+//!
+//! Types that PostgreSQL doesn't have, structs and maps and lists of them, are sent as `json`, in
+//! the same words as by the HTTP doors: clients read names of fields there, and few can read rows in
+//! rows.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
+use arrow_pg::datatypes::{
+    PG_OID_ALIAS_KEY, field_into_pg_type, into_pg_type, pg_type_for_alias_kind,
+};
+use arrow_pg::row_encoder::RowEncoder;
+use neurolake_query::datafusion::common::ParamValues;
+use neurolake_query::pg::Parameter;
+use neurolake_query::{Error, Kind, Result};
+use pgwire::api::Type;
+use pgwire::api::portal::{Format, Portal};
+use pgwire::api::results::{FieldFormat, FieldInfo};
+use pgwire::error::PgWireResult;
+use pgwire::messages::data::DataRow;
+
+use super::error::{code, error};
+use super::spelling::{is_spelled, spell};
+use super::statement::Prepared;
+use crate::encode::json;
+
+/// Bytes of the size and the sign in front of digits, which a modifier of `numeric` starts with.
+const NUMERIC_HEADER: i32 = 4;
+
+/// The columns of an answer as they are sent.
+#[derive(Clone)]
+pub(super) struct Columns {
+    pub(super) fields: Arc<Vec<FieldInfo>>,
+    /// The same for the encoder: what is spelled already is text to it.
+    written: Arc<Vec<FieldInfo>>,
+    schema: SchemaRef,
+    forms: Arc<[Form]>,
+}
+
+/// What is done to a column before it is sent.
+#[derive(Debug, Clone, PartialEq)]
+enum Form {
+    Keep,
+    Cast(DataType),
+    /// Written as PostgreSQL writes it.
+    Spell,
+    Json,
+}
+
+impl Columns {
+    pub(super) fn new(schema: &Schema, format: &Format) -> PgWireResult<Self> {
+        check(format, schema.fields().len())?;
+        let forms: Arc<[Form]> = schema
+            .fields()
+            .iter()
+            .enumerate()
+            .map(|(index, field)| {
+                let is_text = format.format_for(index) == FieldFormat::Text;
+                match form(field.data_type()) {
+                    Form::Keep if is_text && is_spelled(field.data_type()) => Form::Spell,
+                    form => form,
+                }
+            })
+            .collect();
+        let sent: Vec<FieldRef> = schema
+            .fields()
+            .iter()
+            .zip(forms.iter())
+            .map(|(field, form)| sent(field, form))
+            .collect();
+        let fields: PgWireResult<Vec<FieldInfo>> = sent
+            .iter()
+            .zip(schema.fields().iter().zip(forms.iter()))
+            .enumerate()
+            .map(|(index, (sent, (field, form)))| {
+                // What is spelled keeps its type.
+                let described = if *form == Form::Spell { field } else { sent };
+                describe(described, form, format.format_for(index))
+            })
+            .collect();
+        let fields = fields?;
+        let written = fields
+            .iter()
+            .zip(forms.iter())
+            .map(|(field, form)| match form {
+                Form::Spell => text_column(field.name(), field.format()),
+                _ => field.clone(),
+            });
+        Ok(Self {
+            written: Arc::new(written.collect()),
+            fields: Arc::new(fields),
+            schema: Arc::new(Schema::new(sent)),
+            forms,
+        })
+    }
+
+    /// The same columns with the names that PostgreSQL gives to those without one.
+    pub(super) fn named(mut self, names: &[Option<String>]) -> Self {
+        if names.iter().any(Option::is_some) {
+            let fields =
+                self.fields
+                    .iter()
+                    .enumerate()
+                    .map(|(index, field)| match names.get(index) {
+                        Some(Some(name)) => FieldInfo::new(
+                            name.clone(),
+                            None,
+                            None,
+                            field.datatype().clone(),
+                            field.format(),
+                        )
+                        .with_type_size(field.type_size())
+                        .with_type_modifier(field.type_modifier()),
+                        _ => field.clone(),
+                    });
+            self.fields = Arc::new(fields.collect());
+        }
+        self
+    }
+
+    /// The rows of a batch, each as one message.
+    pub(super) fn encode(&self, batch: &RecordBatch) -> Result<Vec<DataRow>> {
+        let columns: Result<Vec<ArrayRef>> = batch
+            .columns()
+            .iter()
+            .zip(self.forms.iter())
+            .map(|(column, form)| convert(column, form))
+            .collect();
+        let options =
+            arrow::array::RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns?, &options)
+            .map_err(unwritable)?;
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        let mut encoder = RowEncoder::new(batch, Arc::clone(&self.written));
+        while let Some(row) = encoder.next_row() {
+            rows.push(row.map_err(unwritable)?);
+        }
+        Ok(rows)
+    }
+}
+
+fn unwritable(failed: impl std::fmt::Display) -> Error {
+    Error::new(
+        Kind::BadRequest,
+        format!("the answer can't be written: {failed}"),
+    )
+    .with_hint("cast the column in the statement")
+}
+
+/// A client names formats for no column, for all at once or for each.
+fn check(format: &Format, columns: usize) -> PgWireResult<()> {
+    match format {
+        Format::Individual(formats) if formats.len() != columns => Err(error(
+            code::PROTOCOL,
+            format!(
+                "bind message has {} result formats but query has {columns} columns",
+                formats.len()
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn form(data_type: &DataType) -> Form {
+    match data_type {
+        DataType::Float16 => Form::Cast(DataType::Float32),
+        DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+            Form::Cast(DataType::Decimal128(*precision, *scale))
+        }
+        DataType::Decimal256(..) => Form::Cast(DataType::Utf8),
+        DataType::Duration(_) => Form::Cast(DataType::Interval(IntervalUnit::MonthDayNano)),
+        DataType::FixedSizeBinary(_) => Form::Cast(DataType::Binary),
+        DataType::Dictionary(_, values) => inner(values),
+        DataType::RunEndEncoded(_, values) => inner(values.data_type()),
+        DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Form::Json,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => list(data_type, item),
+        _ => Form::Keep,
+    }
+}
+
+/// Of values that are wrapped in another type.
+fn inner(values: &DataType) -> Form {
+    match form(values) {
+        Form::Keep => Form::Cast(values.clone()),
+        other => other,
+    }
+}
+
+fn list(list: &DataType, item: &FieldRef) -> Form {
+    if item.data_type().is_nested() {
+        return Form::Json;
+    }
+    let values = match form(item.data_type()) {
+        Form::Keep => item.data_type().clone(),
+        Form::Cast(values) => values,
+        Form::Spell | Form::Json => return Form::Json,
+    };
+    match list {
+        DataType::List(_) if values == *item.data_type() => Form::Keep,
+        _ => Form::Cast(DataType::List(Arc::new(Field::new(
+            item.name(),
+            values,
+            item.is_nullable(),
+        )))),
+    }
+}
+
+fn sent(field: &FieldRef, form: &Form) -> FieldRef {
+    let data_type = match form {
+        Form::Keep => return Arc::new(field.as_ref().clone().with_nullable(true)),
+        Form::Cast(data_type) => data_type.clone(),
+        Form::Spell | Form::Json => DataType::Utf8,
+    };
+    Arc::new(Field::new(field.name(), data_type, true))
+}
+
+fn convert(column: &ArrayRef, form: &Form) -> Result<ArrayRef> {
+    match form {
+        Form::Keep => Ok(Arc::clone(column)),
+        Form::Cast(data_type) => {
+            let strict = CastOptions {
+                safe: false,
+                ..CastOptions::default()
+            };
+            cast_with_options(column, data_type, &strict).map_err(unwritable)
+        }
+        Form::Spell => Ok(Arc::new(spell(column).map_err(unwritable)?)),
+        Form::Json => Ok(Arc::new(json::values(column).map_err(unwritable)?)),
+    }
+}
+
+fn describe(field: &FieldRef, form: &Form, format: FieldFormat) -> PgWireResult<FieldInfo> {
+    let data_type = match form {
+        Form::Json => Type::JSON,
+        _ => field_into_pg_type(field)?,
+    };
+    let size = size(&data_type);
+    let modifier = match field.data_type() {
+        DataType::Decimal128(precision, scale) => {
+            (i32::from(*precision) << 16 | i32::from(*scale)) + NUMERIC_HEADER
+        }
+        _ => -1,
+    };
+    Ok(
+        FieldInfo::new(field.name().clone(), None, None, data_type, format)
+            .with_type_size(size)
+            .with_type_modifier(modifier),
+    )
+}
+
+/// `pg_type.typlen`.
+fn size(data_type: &Type) -> i16 {
+    match *data_type {
+        Type::BOOL | Type::CHAR => 1,
+        Type::INT2 => 2,
+        Type::INT4 | Type::FLOAT4 | Type::DATE | Type::OID => 4,
+        Type::INT8 | Type::FLOAT8 | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ => 8,
+        Type::INTERVAL => 16,
+        _ => -1,
+    }
+}
+
+/// One column of text, such as the answer to `show`.
+pub(super) fn text_column(name: &str, format: FieldFormat) -> FieldInfo {
+    FieldInfo::new(name.to_owned(), None, None, Type::TEXT, format).with_type_size(-1)
+}
+
+/// Type of a parameter that its client said nothing about.
+pub(super) fn parameter_type(parameter: &Parameter) -> PgWireResult<Type> {
+    let alias = parameter.field.as_ref().and_then(|field| {
+        let kind = field.metadata().get(PG_OID_ALIAS_KEY)?;
+        (*field.data_type() == DataType::Int32).then(|| pg_type_for_alias_kind(kind))?
+    });
+    match (alias, &parameter.data_type) {
+        (Some(alias), _) => Ok(alias),
+        (None, Some(DataType::Null) | None) => Ok(Type::TEXT),
+        (None, Some(data_type)) => into_pg_type(data_type),
+    }
+}
+
+/// The values that a client has bound.
+pub(super) fn parameters(
+    portal: &Portal<Arc<Prepared>>,
+    wanted: &[Parameter],
+) -> PgWireResult<Option<ParamValues>> {
+    let given = portal.parameter_len();
+    if given != wanted.len() {
+        return Err(error(
+            code::PROTOCOL,
+            format!(
+                "bind message supplies {given} parameters, but the statement requires {}",
+                wanted.len()
+            ),
+        ));
+    }
+    if let Format::Individual(formats) = &portal.parameter_format
+        && formats.len() != given
+    {
+        return Err(error(
+            code::PROTOCOL,
+            format!(
+                "bind message has {} parameter formats but {given} parameters",
+                formats.len()
+            ),
+        ));
+    }
+    if given == 0 {
+        return Ok(None);
+    }
+    let types: PgWireResult<Vec<Type>> = wanted.iter().map(parameter_type).collect();
+    let types = types?;
+    let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
+    let arrow: Vec<Option<&DataType>> = wanted
+        .iter()
+        .map(|parameter| parameter.data_type.as_ref())
+        .collect();
+    deserialize_parameters_with_server_types(portal, &arrow, &types).map(Some)
+}

@@ -25,7 +25,8 @@ use crate::admission::Admission;
 use crate::health::Health;
 use crate::identity::RequestId;
 use crate::refusal::Refusal;
-use crate::{document, guard, health, identity, site, sql};
+use crate::rest::Description;
+use crate::{document, graphql, guard, health, identity, rest, site, sql};
 
 /// Stack of a thread that plans: deeply nested statements recurse.
 const STACK_BYTES: usize = 16 << 20;
@@ -52,8 +53,12 @@ pub struct Settings {
     pub queued_queries: usize,
     /// How long a query waits for its turn before it is turned away.
     pub queue_wait: Duration,
+    /// Clients of the PostgreSQL door at the same time. Each holds a socket and little memory.
+    pub pg_connections: usize,
     /// How long running queries may go on after the end was asked for.
     pub grace: Duration,
+    /// Describes `/api/rest` as OpenAPI. `None`: nobody does.
+    pub openapi: Option<Description>,
     /// More routes behind the same checks and request ids, such as those of ingestion.
     pub routes: Router,
 }
@@ -69,7 +74,9 @@ impl Default for Settings {
             concurrent_queries: 16,
             queued_queries: 64,
             queue_wait: Duration::from_secs(30),
+            pg_connections: 512,
             grace: Duration::from_secs(5),
+            openapi: None,
             routes: Router::new(),
         }
     }
@@ -86,6 +93,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) admission: Admission,
     pub(crate) health: Health,
+    pub(crate) graphql: graphql::Tables,
     /// `catalog.json` with the real endpoints.
     pub(crate) catalog: String,
     queries: QueryRuntime,
@@ -111,6 +119,7 @@ impl Doors {
                 catalog: catalog.to_json(),
                 admission: Admission::new(&settings),
                 health: Health::default(),
+                graphql: graphql::Tables::new(lake.catalog()),
                 queries: QueryRuntime::new()?,
                 lake,
                 settings,
@@ -131,6 +140,15 @@ impl Doors {
             .and(NotForContentType::const_new("image/png"));
         let router = Router::new()
             .route("/api/sql", get(sql::get).post(sql::post))
+            .route("/api/rest", get(rest::root))
+            .route("/api/rest/", get(rest::root))
+            .route("/api/rest/{database}", get(rest::database))
+            .route("/api/rest/{database}/{table}", get(rest::table))
+            .route("/api/graphql", get(graphql::get).post(graphql::post))
+            .route(
+                "/api/graphql/{database}",
+                get(graphql::get).post(graphql::post),
+            )
             .route("/api/stores", get(document::stores))
             .route("/api/{*rest}", get(nothing).post(nothing))
             .route("/catalog.json", get(document::catalog))
@@ -193,7 +211,7 @@ impl Doors {
 }
 
 async fn nothing(Extension(id): Extension<RequestId>) -> axum::response::Response {
-    let hint = "the doors are `/api/sql`, `/api/stores`, `/catalog.json`, `/health`, `/ready`";
+    let hint = "the doors are `/api/sql`, `/api/rest/{database}/{table}`, `/api/graphql`, `/api/stores`, `/catalog.json`, `/health`, `/ready`";
     Refusal::not_found("there is nothing at this address")
         .with_hint(hint)
         .respond(&id)
@@ -213,8 +231,17 @@ fn cors(settings: &Settings) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST])
-        .allow_headers([header::CONTENT_TYPE, header::ACCEPT])
-        .expose_headers([HeaderName::from_static(identity::HEADER)])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::ACCEPT,
+            header::RANGE,
+            rest::PREFER,
+        ])
+        .expose_headers([
+            HeaderName::from_static(identity::HEADER),
+            header::CONTENT_RANGE,
+            header::LINK,
+        ])
 }
 
 /// Threads for queries. Ends without waiting, wherever it is dropped.

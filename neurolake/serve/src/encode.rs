@@ -17,7 +17,7 @@
 //! Arrow keeps every type as it is.
 
 mod csv;
-mod json;
+pub(crate) mod json;
 mod text;
 
 use arrow::datatypes::{Schema, SchemaRef};

@@ -21,33 +21,33 @@ pub(crate) fn wanted(named: Option<&str>, headers: &HeaderMap) -> Result<Format,
     if accepted.is_empty() {
         return Ok(Format::Json);
     }
-    best(&accepted.join(",")).ok_or_else(|| {
-        Refusal::no_such_format("none of the media types in `Accept` can be served").with_hint(
+    best(&accepted.join(","), of_media_type).ok_or_else(|| {
+        Refusal::not_acceptable("none of the media types in `Accept` can be served").with_hint(
             "accept `application/vnd.apache.arrow.stream`, `application/json`, \
              `application/x-ndjson` or `text/csv`",
         )
     })
 }
 
-/// The format that the client likes best; among equals the more exact media type, then the one
-/// that is named first.
-fn best(accept: &str) -> Option<Format> {
-    let mut found: Option<((f32, u8), Format)> = None;
+/// What the client likes best of what `of` knows, with how exact each media type is; among equals the
+/// more exact one, then the one that is named first.
+pub(crate) fn best<T: Copy>(accept: &str, of: impl Fn(&str) -> Option<(T, u8)>) -> Option<T> {
+    let mut found: Option<((f32, u8), T)> = None;
     for range in accept.split(',') {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
         let quality = parts
             .find_map(|parameter| parameter.strip_prefix("q="))
             .map_or(1.0, |text| text.trim().parse().unwrap_or(0.0));
-        let Some((format, exactness)) = of_media_type(&media_type) else {
+        let Some((one, exactness)) = of(&media_type) else {
             continue;
         };
         let rank = (quality, exactness);
         if quality > 0.0 && found.is_none_or(|(best, _)| rank > best) {
-            found = Some((rank, format));
+            found = Some((rank, one));
         }
     }
-    found.map(|(_, format)| format)
+    found.map(|(_, one)| one)
 }
 
 fn of_media_type(media_type: &str) -> Option<(Format, u8)> {
@@ -92,7 +92,7 @@ mod tests {
             ("application/json;q=nonsense", None),
             ("image/png", None),
         ] {
-            assert_eq!(best(accept), format, "{accept}");
+            assert_eq!(best(accept, of_media_type), format, "{accept}");
         }
     }
 }

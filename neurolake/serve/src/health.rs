@@ -10,7 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use neurolake_query::datafusion::common::TableReference;
-use neurolake_query::{Kind, Lake, Result};
+use neurolake_query::{Error, Kind, Lake};
 use serde_json::json;
 
 use crate::doors::Doors;
@@ -27,8 +27,15 @@ impl Health {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that a table can't be opened.
+    pub(crate) async fn saw_table(&self, lake: &Lake, database: &str, table: &str, error: &Error) {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let sql = format!("select 1 from {}.{}", quoted(database), quoted(table));
+        self.saw(lake, &sql, Err(error)).await;
+    }
+
     /// Notes how a query ended.
-    pub(crate) async fn saw<T>(&self, lake: &Lake, sql: &str, outcome: &Result<T>) {
+    pub(crate) async fn saw(&self, lake: &Lake, sql: &str, outcome: Result<(), &Error>) {
         match outcome {
             Err(error) if error.kind == Kind::Broken => {
                 let tables = tables(lake, sql);
@@ -43,7 +50,7 @@ impl Health {
                     self.broken().insert(format!("{database}.{table}"), message);
                 }
             }
-            Ok(_) if !self.broken().is_empty() => {
+            Ok(()) if !self.broken().is_empty() => {
                 for (database, table) in tables(lake, sql) {
                     self.broken().remove(&format!("{database}.{table}"));
                 }

@@ -31,7 +31,7 @@ impl RequestId {
         }
     }
 
-    fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         static PROCESS: OnceLock<u64> = OnceLock::new();
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let process = PROCESS.get_or_init(|| RandomState::new().hash_one(0));

@@ -1,28 +1,38 @@
-//! The doors: read-only SQL over HTTP, the catalog and its site.
+//! The doors: read-only SQL, REST and GraphQL over HTTP, the catalog and its site.
 //!
 //! This room knows headers, sockets and how rows are written as text or Arrow. It refuses to plan:
 //! a door makes a small [`neurolake_query::Request`] and passes on what comes back. It reads no
 //! environment and no files of settings; a program hands it [`Settings`].
 //!
 //! Read in this order: [`doors`] (what is answered where), `guard` (who may ask), `identity` (which
-//! request it was), `sql` (the SQL door), `format` (which form the client wants), `parameters`,
+//! request it was), `sql` (the SQL door), `rest` (the same for one table in PostgREST's words),
+//! `graphql` (for several, in Hasura's), `select` (a question about one table, as data), `turn` (the one
+//! way into the engine), `format` (which form the client wants), `parameters`,
 //! `admission` (how many at once), `running` (a query and its body), [`encode`] (rows to bytes),
-//! `refusal` (errors), `document` (the catalog and its stores), `health`, `site`.
+//! `refusal` (errors), `document` (the catalog and its stores), `health`, `site`, [`pg`] (the same for clients of
+//! PostgreSQL).
 
 mod admission;
 mod document;
 pub mod doors;
 pub mod encode;
 mod format;
+mod graphql;
 mod guard;
 mod health;
 mod identity;
 mod parameters;
+pub mod pg;
 mod redact;
 mod refusal;
+mod rest;
 mod running;
+mod select;
 mod site;
 mod sql;
+mod turn;
 
 pub use doors::{Doors, Settings};
 pub use encode::{Encoder, Format, pieces};
+pub use pg::PgDoor;
+pub use rest::Description;

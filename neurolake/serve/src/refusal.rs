@@ -1,7 +1,7 @@
 //! Errors as clients see them: `{"error": {"code", "message", "hint"?, "request_id"}}`.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use neurolake_query::{Error, Kind};
 use serde::Serialize;
@@ -24,13 +24,14 @@ struct Document<'a> {
     error: Details<'a>,
 }
 
+/// An error as clients see it.
 #[derive(Serialize)]
-struct Details<'a> {
-    code: &'a str,
-    message: &'a str,
+pub(crate) struct Details<'a> {
+    pub(crate) code: &'a str,
+    pub(crate) message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
-    request_id: &'a str,
+    pub(crate) hint: Option<&'a str>,
+    pub(crate) request_id: &'a str,
 }
 
 impl Refusal {
@@ -64,8 +65,24 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn no_such_format(message: impl Into<String>) -> Self {
+    pub(crate) fn not_acceptable(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message)
+    }
+
+    pub(crate) fn range(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            "range_not_satisfiable",
+            message,
+        )
+    }
+
+    pub(crate) fn media_type(message: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "unsupported_media_type",
+            message,
+        )
     }
 
     pub(crate) fn too_large(message: impl Into<String>) -> Self {
@@ -88,22 +105,35 @@ impl Refusal {
         self
     }
 
-    pub(crate) fn respond(&self, id: &RequestId) -> Response {
-        let document = Document {
-            error: Details {
-                code: self.code,
-                message: &self.message,
-                hint: self.hint.as_deref(),
-                request_id: id.as_str(),
-            },
-        };
-        let mut response = (self.status, Json(document)).into_response();
-        let headers = response.headers_mut();
+    pub(crate) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// For doors whose errors have a form of their own.
+    pub(crate) fn details<'a>(&'a self, id: &'a RequestId) -> Details<'a> {
+        Details {
+            code: self.code,
+            message: &self.message,
+            hint: self.hint.as_deref(),
+            request_id: id.as_str(),
+        }
+    }
+
+    /// Headers of an answer that refuses.
+    pub(crate) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response
+        headers
+    }
+
+    pub(crate) fn respond(&self, id: &RequestId) -> Response {
+        let document = Document {
+            error: self.details(id),
+        };
+        (self.status, self.headers(), Json(document)).into_response()
     }
 }
 
@@ -121,5 +151,11 @@ impl From<&Error> for Refusal {
         let mut refusal = Self::new(status, code, error.message.clone());
         refusal.hint.clone_from(&error.hint);
         refusal
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self::from(&error)
     }
 }

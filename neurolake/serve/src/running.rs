@@ -4,9 +4,12 @@
 //! slow client fills the queue, and the query waits. A client that leaves drops the body, and with
 //! it the query.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
@@ -23,6 +26,9 @@ use crate::redact::without_literals;
 /// Pieces of an answer that wait for the client.
 const QUEUE: usize = 4;
 
+/// Memory of an answer that is collected before it is sent.
+const COLLECTED_BYTES: usize = 64 << 20;
+
 /// A part of an answer. Only [`Piece::End`] says that nothing is missing.
 enum Piece {
     Bytes(Vec<u8>),
@@ -31,16 +37,43 @@ enum Piece {
 
 type Sender = mpsc::Sender<Result<Piece>>;
 
+/// Work on the threads of queries; dropping it cancels the work.
+pub(crate) struct Task<T>(JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl<T: Send + 'static> Task<T> {
+    pub(crate) fn start(shared: &Shared, work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(shared.queries().spawn(work))
+    }
+}
+
+impl<T> Task<T> {
+    /// What the work gave; `None`: it panicked.
+    pub(crate) async fn finish(mut self) -> Option<T> {
+        (&mut self.0).await.ok()
+    }
+}
+
+impl<T> Task<Result<T>> {
+    pub(crate) async fn outcome(self) -> Result<T> {
+        self.finish().await.unwrap_or_else(|| Err(wordless()))
+    }
+}
+
+fn wordless() -> Error {
+    Error::new(Kind::Internal, "the query ended without a word")
+        .with_hint("this is a bug; the server's log says more")
+}
+
 /// A query on its own threads; dropping it cancels the query.
 pub(crate) struct Running {
     pieces: mpsc::Receiver<Result<Piece>>,
-    task: JoinHandle<()>,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _task: Task<()>,
 }
 
 impl Running {
@@ -53,21 +86,24 @@ impl Running {
     ) -> Self {
         let (sender, pieces) = mpsc::channel(QUEUE);
         let shared_too = Arc::clone(shared);
-        let task = shared.queries().spawn(async move {
+        let task = Task::start(shared, async move {
             let sql = request.sql.clone();
-            let mut log = Log::new(id, format, &sql);
+            let mut log = Log::new(id, format.name(), &sql);
             let outcome = produce(&shared_too, request, format, &sender, &mut log).await;
             log.end(&outcome);
             shared_too
                 .health
-                .saw(&shared_too.lake, &sql, &outcome)
+                .saw(&shared_too.lake, &sql, outcome.as_ref().copied())
                 .await;
             // Whoever asked again after the end finds the place free.
             drop(admitted);
             let last = outcome.map(|()| Piece::End);
             let _ = sender.send(last).await;
         });
-        Self { pieces, task }
+        Self {
+            pieces,
+            _task: task,
+        }
     }
 
     /// Waits for the first bytes, so that a query that fails at once has a status of its own.
@@ -94,13 +130,55 @@ impl Running {
             Some(Ok(Piece::Bytes(bytes))) => Some(Ok(bytes.into())),
             Some(Ok(Piece::End)) => None,
             Some(Err(error)) => Some(Err(error)),
-            None => Some(Err(Error::new(
-                Kind::Internal,
-                "the query ended without a word",
-            )
-            .with_hint("this is a bug; the server's log says more"))),
+            None => Some(Err(wordless())),
         }
     }
+}
+
+/// Every row of an answer.
+pub(crate) struct Rows {
+    pub(crate) schema: SchemaRef,
+    pub(crate) batches: Vec<RecordBatch>,
+}
+
+/// Runs a query to its end, and makes something of its rows.
+pub(crate) async fn gather<T>(
+    shared: &Shared,
+    request: Request,
+    format: Format,
+    id: RequestId,
+    finish: impl FnOnce(Rows) -> Result<T>,
+) -> Result<T> {
+    let sql = request.sql.clone();
+    let mut log = Log::new(id, format.name(), &sql);
+    let rows = collect(shared, request, &mut log).await;
+    let outcome = rows.and_then(finish);
+    log.end(&outcome);
+    let seen = outcome.as_ref().map(drop);
+    shared.health.saw(&shared.lake, &sql, seen).await;
+    outcome
+}
+
+async fn collect(shared: &Shared, request: Request, log: &mut Log) -> Result<Rows> {
+    let mut answer = shared.lake.query(request).await?;
+    let mut batches = Vec::new();
+    while let Some(batch) = answer.stream.next().await {
+        let batch = batch.map_err(Error::from)?;
+        log.rows += batch.num_rows();
+        log.bytes += batch.get_array_memory_size();
+        if log.bytes > COLLECTED_BYTES {
+            return Err(Error::new(
+                Kind::TooMuch,
+                format!("the answer needs more than {COLLECTED_BYTES} bytes of memory"),
+            )
+            .with_hint("ask for fewer rows or columns"));
+        }
+        batches.push(batch);
+    }
+    Ok(Rows {
+        schema: answer.schema,
+        batches,
+    })
 }
 
 async fn produce(
@@ -132,22 +210,22 @@ async fn send(sender: &Sender, bytes: Vec<u8>, log: &mut Log) -> Result<()> {
 }
 
 /// One line about a query, however it ends.
-struct Log {
+pub(crate) struct Log {
     id: RequestId,
-    format: Format,
+    form: &'static str,
     statement: String,
     started: Instant,
-    rows: usize,
-    bytes: usize,
+    pub(crate) rows: usize,
+    pub(crate) bytes: usize,
     has_ended: bool,
 }
 
 impl Log {
-    fn new(id: RequestId, format: Format, sql: &str) -> Self {
+    pub(crate) fn new(id: RequestId, form: &'static str, sql: &str) -> Self {
         tracing::debug!(request_id = id.as_str(), sql, "query starts");
         Self {
             id,
-            format,
+            form,
             statement: without_literals(sql),
             started: Instant::now(),
             rows: 0,
@@ -156,10 +234,10 @@ impl Log {
         }
     }
 
-    fn end(&mut self, outcome: &Result<()>) {
+    pub(crate) fn end<T>(&mut self, outcome: &Result<T>) {
         self.has_ended = true;
         match outcome {
-            Ok(()) => self.line("done"),
+            Ok(_) => self.line("done"),
             Err(error) => {
                 self.line("failed");
                 // A message may quote the statement.
@@ -183,7 +261,7 @@ impl Log {
         tracing::info!(
             request_id = self.id.as_str(),
             outcome,
-            format = self.format.name(),
+            format = self.form,
             rows = self.rows,
             bytes = self.bytes,
             milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),

@@ -3,8 +3,8 @@
 use axum::Extension;
 use axum::body::to_bytes;
 use axum::extract::{Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
 use neurolake_query as query;
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +15,7 @@ use crate::format;
 use crate::identity::RequestId;
 use crate::parameters;
 use crate::refusal::Refusal;
-use crate::running::Running;
+use crate::turn::{Manner, Turn};
 
 const EXAMPLE: &str = "send the statement as the body, or {\"sql\": \"select ...\", \"parameters\": [..]} as application/json";
 
@@ -159,33 +159,14 @@ fn too_long(most: usize) -> Refusal {
 }
 
 async fn answer(doors: &Doors, id: RequestId, asked: Result<Asked, Refusal>) -> Response {
-    let Asked { request, format } = match asked {
-        Ok(asked) => asked,
-        Err(refusal) => return refusal.respond(&id),
+    let turn = match asked {
+        Ok(asked) => Turn::begin(doors, &id).await.map(|turn| (turn, asked)),
+        Err(refusal) => Err(refusal),
     };
-    let Ok(admitted) = doors.shared.admission.admit().await else {
-        return Refusal::busy().respond(&id);
-    };
-    let running = Running::start(&doors.shared, request, format, admitted, id.clone());
-    match running.body().await {
-        Ok(body) => {
-            let headers = [
-                (header::CONTENT_TYPE, content_type(format)),
-                (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-                (
-                    header::X_CONTENT_TYPE_OPTIONS,
-                    HeaderValue::from_static("nosniff"),
-                ),
-            ];
-            (headers, body).into_response()
+    match turn {
+        Ok((turn, Asked { request, format })) => {
+            turn.answer(request, format, Manner::default()).await
         }
-        Err(error) => Refusal::from(&error).respond(&id),
+        Err(refusal) => refusal.respond(&id),
     }
-}
-
-fn content_type(format: Format) -> HeaderValue {
-    HeaderValue::from_static(match format {
-        Format::Csv => "text/csv; charset=utf-8; header=present",
-        other => other.media_type(),
-    })
 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::StructArray;
-use arrow::datatypes::{Field, FieldRef, Fields, SchemaRef};
+use arrow::array::{Array, ArrayRef, StringArray, StringBuilder, StructArray};
+use arrow::datatypes::{Field, FieldRef, Fields, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::json::EncoderOptions;
 use arrow::json::writer::make_encoder;
@@ -78,4 +78,31 @@ pub(super) fn options(spelling: &Arc<Spelling>) -> EncoderOptions {
     EncoderOptions::default()
         .with_explicit_nulls(true)
         .with_encoder_factory(spelling)
+}
+
+/// Each value as JSON, for places that hold one value; a null stays null.
+pub(crate) fn values(array: &ArrayRef) -> Result<StringArray, ArrowError> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new(
+        "value",
+        array.data_type().clone(),
+        true,
+    )]));
+    let fields = written_fields(&schema);
+    let written = as_written(array, &fields[0])?;
+    let spelling = Arc::new(Spelling::default());
+    let options = options(&spelling);
+    let mut encoder = make_encoder(&fields[0], &written, &options)?;
+    let mut texts = StringBuilder::new();
+    let mut text = Vec::new();
+    for row in 0..written.len() {
+        if written.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        text.clear();
+        encoder.encode(row, &mut text);
+        texts.append_value(String::from_utf8_lossy(&text));
+    }
+    spelling.check()?;
+    Ok(texts.finish())
 }

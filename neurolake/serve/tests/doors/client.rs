@@ -79,8 +79,10 @@ impl Server {
             .send()
             .await
             .unwrap();
-        assert_eq!(response.status(), 200, "{sql}");
-        response.text().await.unwrap()
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert_eq!(status, 200, "{sql}: {text}");
+        text
     }
 
     pub(crate) async fn json(&self, sql: &str) -> Value {

@@ -4,6 +4,9 @@
 
 mod client;
 mod formats;
+mod graphql;
+mod lake;
 mod limits;
 mod manners;
+mod rest;
 mod site;

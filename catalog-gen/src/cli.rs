@@ -96,6 +96,17 @@ pub(crate) struct Look {
     /// Folder of snippet templates that replace or extend the built-in ones.
     #[arg(long, value_name = "DIR")]
     pub(crate) snippets: Option<PathBuf>,
+    /// Folder of Grafana templates that replace the built-in ones.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) grafana_templates: Option<PathBuf>,
+}
+
+impl Look {
+    /// The folders that are given.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        let folders = [&self.templates, &self.snippets, &self.grafana_templates];
+        folders.into_iter().flatten()
+    }
 }
 
 /// How findings are shown.

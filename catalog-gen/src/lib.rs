@@ -3,6 +3,9 @@
 //! connect to what it documents.
 
 pub mod diff;
+pub mod grafana;
+mod jinja;
+pub mod openapi;
 pub mod output;
 pub mod reader;
 pub mod report;

@@ -149,10 +149,12 @@ fn remove_stale(folder: &Path, paths: &[String], manifest: &str) -> Result<usize
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(OutputError::Io { path, error }),
         }
-        folders.extend(path.parent().map(Path::to_owned));
+        let above = path.ancestors().skip(1);
+        let inside = above.take_while(|path| *path != folder);
+        folders.extend(inside.map(Path::to_owned));
     }
-    // Only succeeds for folders that are empty now.
-    for path in folders.iter().rev().filter(|path| *path != folder) {
+    // Inner ones first; only succeeds for folders that are empty now.
+    for path in folders.iter().rev() {
         let _ = fs::remove_dir(path);
     }
     Ok(removed)
@@ -178,9 +180,9 @@ mod tests {
     fn writes_what_changed_and_removes_what_is_gone() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("site");
-        let first = put(&path, &[("a.html", "1"), ("b/c.html", "2")]);
+        let first = put(&path, &[("a.html", "1"), ("b/d/c.html", "2")]);
         assert_eq!((first.written, first.unchanged, first.removed), (2, 0, 0));
-        let same = put(&path, &[("a.html", "1"), ("b/c.html", "2")]);
+        let same = put(&path, &[("a.html", "1"), ("b/d/c.html", "2")]);
         assert_eq!((same.written, same.unchanged, same.removed), (0, 2, 0));
         fs::write(path.join("theirs.txt"), "kept").expect("a file");
         let less = put(&path, &[("a.html", "3")]);

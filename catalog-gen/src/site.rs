@@ -24,8 +24,15 @@ use std::{fs, io};
 use neurolake_model::Catalog;
 use tera::Tera;
 
+pub(crate) use self::atlas::free_folder;
+pub(crate) use self::html::{hash, table_address};
+pub(crate) use self::html::{percent_encode, percent_encoded};
+pub(crate) use self::markdown::summary_text;
+
 use self::atlas::{Atlas, TableId};
 use crate::diff::CatalogDiff;
+use crate::grafana::{Grafana, GrafanaError, Provision};
+use crate::openapi;
 use crate::search::SearchIndex;
 use crate::snippets::{Snippet, SnippetError, Snippets};
 
@@ -34,17 +41,20 @@ pub const LIVE_SCRIPT: &str = "assets/live.js";
 
 /// Rows of a listing on one page.
 const PAGE_ROWS: usize = 500;
+/// Tables of a page that says how each is asked for over REST.
+const PAGE_OPERATIONS: usize = 100;
 /// Tables whose snippets are kept for a moment; a few for each thread that renders.
 const RECENT: usize = 64;
 /// Databases of the home page when there are too many for it.
 const HOME_DATABASES: usize = 80;
 
-const TEMPLATES: [(&str, &str); 11] = [
+const TEMPLATES: [(&str, &str); 13] = [
     ("404.html", include_str!("../../templates/site/404.html")),
     (
         "about.html",
         include_str!("../../templates/site/about.html"),
     ),
+    ("api.html", include_str!("../../templates/site/api.html")),
     ("base.html", include_str!("../../templates/site/base.html")),
     (
         "browse.html",
@@ -68,6 +78,10 @@ const TEMPLATES: [(&str, &str); 11] = [
         include_str!("../../templates/site/listing.html"),
     ),
     (
+        "operations.html",
+        include_str!("../../templates/site/operations.html"),
+    ),
+    (
         "search.html",
         include_str!("../../templates/site/search.html"),
     ),
@@ -87,6 +101,10 @@ pub struct SiteOptions {
     /// Folder of templates: a file there replaces the embedded one of the same name; others are for
     /// its own use.
     pub templates: Option<PathBuf>,
+    /// Address of a Grafana that shows the dashboards; pages link to them.
+    pub grafana: Option<String>,
+    /// Folder of templates for Grafana that replace the embedded ones.
+    pub grafana_templates: Option<PathBuf>,
     /// Full hash of the commit that links to source files name. `None`: the newest.
     pub commit: Option<String>,
     /// Address of a source file with `{repository}`, `{commit}`, `{file}` and `{line}`. `None`: the
@@ -110,6 +128,9 @@ pub enum SiteError {
     /// A snippet failed.
     #[error(transparent)]
     Snippets(#[from] SnippetError),
+    /// A file for Grafana failed.
+    #[error(transparent)]
+    Grafana(#[from] GrafanaError),
     /// A template of the user could not be read.
     #[error("cannot read template `{}`", path.display())]
     ReadTemplate {
@@ -134,6 +155,7 @@ pub enum SiteError {
 pub struct Site<'a> {
     atlas: Atlas<'a>,
     snippets: &'a Snippets,
+    grafana: Grafana,
     options: SiteOptions,
     tera: Tera,
     files: BTreeMap<String, File>,
@@ -153,6 +175,12 @@ enum File {
         page: usize,
     },
     About,
+    Api,
+    OpenApi,
+    Operations {
+        index: usize,
+        page: usize,
+    },
     Database {
         index: usize,
         page: usize,
@@ -160,6 +188,8 @@ enum File {
     Table(TableId),
     TableJson(TableId),
     TableMarkdown(TableId),
+    Dashboard(TableId),
+    Provision(Provision),
     Facet {
         group: usize,
         index: usize,
@@ -200,10 +230,12 @@ impl<'a> Site<'a> {
         let mut tera = Tera::new();
         tera.set_escape_fn(html::write_escaped);
         tera.add_raw_templates(templates(options.templates.as_deref())?)?;
+        let grafana = Grafana::load(options.grafana_templates.as_deref(), catalog)?;
         let mut site = Self {
             files: BTreeMap::new(),
             atlas,
             snippets,
+            grafana,
             options,
             tera,
             search: OnceLock::new(),
@@ -234,6 +266,7 @@ impl<'a> Site<'a> {
         let mut files = BTreeMap::from(
             [
                 ("404.html", File::NotFound),
+                ("api.html", File::Api),
                 ("assets/icon.svg", File::Icon),
                 ("assets/search-index.js", File::SearchIndex),
                 ("assets/search-text.js", File::SearchText),
@@ -243,6 +276,7 @@ impl<'a> Site<'a> {
                 ("browse.html", File::Browse),
                 ("catalog.json", File::CatalogJson),
                 ("llms.txt", File::Llms),
+                ("openapi.json", File::OpenApi),
                 ("search.html", File::Search),
             ]
             .map(|(path, file)| (path.to_owned(), file)),
@@ -268,6 +302,12 @@ impl<'a> Site<'a> {
             paged(&stem, entry.tables.len().div_ceil(PAGE_ROWS), &|page| {
                 File::Database { index, page }
             });
+            let stem = format!("{}/index.api", entry.database.name);
+            paged(
+                &stem,
+                entry.tables.len().div_ceil(PAGE_OPERATIONS),
+                &|page| File::Operations { index, page },
+            );
         }
         for (group, facets) in self.groups().into_iter().enumerate() {
             for (index, facet) in facets.facets.iter().enumerate() {
@@ -285,6 +325,13 @@ impl<'a> Site<'a> {
             files.insert(format!("{stem}.html"), File::Table(id));
             files.insert(format!("{stem}.json"), File::TableJson(id));
             files.insert(format!("{stem}.md"), File::TableMarkdown(id));
+            if self.has_dashboard(id) {
+                let path = self.grafana.dashboard_path(&database.name, &table.name);
+                files.insert(path, File::Dashboard(id));
+            }
+        }
+        for (path, provision) in self.grafana.provisions(self.atlas.catalog) {
+            files.insert(path, File::Provision(provision));
         }
         files
     }
@@ -299,6 +346,12 @@ impl<'a> Site<'a> {
         self.snippets.render(self.atlas.catalog, database, table)
     }
 
+    fn has_dashboard(&self, id: TableId) -> bool {
+        let (database, table) = self.atlas.tables[id];
+        self.grafana
+            .has_dashboard(self.atlas.catalog, database, table)
+    }
+
     /// Where the snippets of a table are kept.
     fn recent(&self, id: TableId) -> MutexGuard<'_, Recent> {
         self.recent[id % RECENT]
@@ -310,6 +363,12 @@ impl<'a> Site<'a> {
         Ok(match file {
             File::Home { page } => self.home(page)?,
             File::About => self.about()?,
+            File::Api => self.api()?,
+            File::OpenApi => {
+                let document = openapi::document(self.atlas.catalog);
+                format!("{document}\n").into_bytes()
+            }
+            File::Operations { index, page } => self.operations(index, page)?,
             File::Database { index, page } => self.database(index, page)?,
             File::Table(id) => self.table(id)?,
             File::TableJson(id) => twin::json(&self.atlas, id),
@@ -321,6 +380,12 @@ impl<'a> Site<'a> {
                 };
                 twin::markdown(&self.atlas, id, &snippets).into_bytes()
             }
+            File::Dashboard(id) => {
+                let (database, table) = self.atlas.tables[id];
+                self.grafana
+                    .dashboard(self.atlas.catalog, database, table)?
+            }
+            File::Provision(provision) => self.grafana.provision(self.atlas.catalog, provision)?,
             File::Facet { group, index, page } => self.facet(group, index, page)?,
             File::Deprecated { page } => self.deprecated(page)?,
             File::Browse => self.browse()?,

@@ -7,6 +7,7 @@
 
 mod context;
 mod filter;
+mod graphql;
 mod highlight;
 mod literal;
 mod row;
@@ -15,12 +16,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-use minijinja::syntax::SyntaxConfig;
-use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
+use minijinja::{Environment, ErrorKind, Value};
 use neurolake_model::{Catalog, Database, Endpoints, Table};
 use serde::Serialize;
 
-pub(crate) use self::literal::{is_python_keyword, python_string};
+pub(crate) use self::literal::{is_python_keyword, python_string, sh_word, sql_name};
+
+use crate::jinja;
 
 use self::context::{FILTER_ATTRIBUTES, PARTITION_ATTRIBUTES, TableContext, VARIABLES};
 
@@ -77,6 +79,8 @@ const BUILT_IN: &[(&str, &str)] = built_in![
     "20-polars.j2",
     "30-duckdb.j2",
     "40-http.j2",
+    "44-graphql.j2",
+    "45-rest.j2",
     "50-psql.j2",
     "60-rust.j2",
     "70-r.j2",
@@ -148,6 +152,28 @@ pub enum SnippetError {
         /// What would be right.
         hint: String,
     },
+}
+
+/// The example of a table as the REST door reads it.
+pub(crate) struct RestExample {
+    /// What stands behind `?` in an address.
+    pub(crate) query: String,
+    /// By column: its condition, not encoded.
+    pub(crate) conditions: BTreeMap<String, String>,
+}
+
+impl RestExample {
+    /// An example that can't be said there is left out: any rows will do.
+    pub(crate) fn new(table: &Table) -> Self {
+        let filters = filter::filters(table);
+        let conditions = filters.iter();
+        Self {
+            query: context::rest_query(&filters).unwrap_or_else(context::any_rows),
+            conditions: conditions
+                .filter_map(|filter| Some((filter.name.clone(), filter.rest()?)))
+                .collect(),
+        }
+    }
 }
 
 /// All clients, ready to render.
@@ -315,17 +341,7 @@ fn templates_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, SnippetError> {
 }
 
 fn environment() -> Environment<'static> {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_fuel(Some(FUEL));
-    environment.set_syntax(
-        SyntaxConfig::builder()
-            .trim_blocks(true)
-            .lstrip_blocks(true)
-            .build()
-            .expect("the default delimiters are valid"),
-    );
+    let mut environment = jinja::environment(FUEL);
     environment.add_filter("python", literal::python_string);
     environment.add_filter("rust", literal::rust_string);
     environment.add_filter("r", literal::r_string);
@@ -450,10 +466,6 @@ fn read_metadata(id: &str, name: &str, file: &str, text: &str) -> Result<Client,
 
 impl Client {
     fn error(&self, error: &minijinja::Error) -> SnippetError {
-        let message = match error.detail() {
-            Some(detail) => format!("{}: {detail}", error.kind()),
-            None => error.kind().to_string(),
-        };
         let hint = match error.kind() {
             ErrorKind::UndefinedError | ErrorKind::UnknownMethod => available(),
             ErrorKind::UnknownFilter => format!(
@@ -468,7 +480,7 @@ impl Client {
         SnippetError::Template {
             file: self.file.clone(),
             line: error.line().unwrap_or(1),
-            message,
+            message: jinja::message(error),
             hint,
         }
     }

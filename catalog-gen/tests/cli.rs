@@ -144,6 +144,7 @@ mod build {
         let expected = [
             "assets/search-text.js",
             "catalog.json",
+            "openapi.json",
             "surgery/surgeries.html",
             "surgery/surgeries.json",
             "surgery/surgeries.md",
@@ -400,6 +401,58 @@ mod build {
         lake.write("look/404.html", "<!doctype html><title>Back home</title>");
         lake.expect(0, &arguments);
         assert!(lake.read("site/404.html").contains("Back home"));
+    }
+
+    #[test]
+    fn makes_dashboards_where_there_is_a_door() {
+        let lake = Lake::new();
+        lake.edit(
+            "crates/lab/src/surgery.rs",
+            "    /// Number of the operation.\n",
+            "    /// First cut.\n    pub started_at: Timestamp,\n    /// Number of the operation.\n",
+        );
+        lake.expect(0, &["build", "--out", "site"]);
+        assert!(!lake.path("site/grafana").exists());
+        lake.edit(
+            "Cargo.toml",
+            "title =",
+            "postgres = \"127.0.0.1:5432\"\ngrafana = \"https://grafana.example.org\"\n\
+             grafana-templates = \"boards\"\ntitle =",
+        );
+        let source = "boards/datasource.yaml.j2";
+        lake.write(source, "uid: {{ datasource_uid }}\nuser: reader");
+        lake.expect(0, &["build", "--out", "site"]);
+        let dashboard = "site/grafana/dashboards/surgery/surgeries.json";
+        assert!(
+            lake.read(dashboard)
+                .contains("\"uid\":\"lab-surgery-surgeries\"")
+        );
+        let page = lake.read("site/surgery/surgeries.html");
+        assert!(page.contains("https://grafana.example.org/d/lab-surgery-surgeries"));
+        let provisioned = "site/grafana/provisioning/datasources/lab.yaml";
+        assert_eq!(lake.read(provisioned), "uid: neurolake-lab\nuser: reader\n");
+        // An edit of a template alone is noticed, and a mistake keeps the site.
+        lake.write(source, "user: writer");
+        lake.expect(0, &["build", "--out", "site"]);
+        assert_eq!(lake.read(provisioned), "user: writer\n");
+        lake.write(source, "user:\n{{ writer }}");
+        let run = lake.expect(2, &["build", "--out", "site"]);
+        assert!(
+            run.stderr.contains("datasource.yaml.j2:2: undefined value"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(lake.read(provisioned), "user: writer\n");
+        let run = lake.expect(
+            2,
+            &["build", "--out", "site", "--grafana-templates", "nowhere"],
+        );
+        assert!(run.stderr.contains("nowhere"), "{}", run.stderr);
+        // Whoever takes the door away takes the files away.
+        lake.edit("Cargo.toml", "postgres = \"127.0.0.1:5432\"\n", "");
+        lake.write(source, "user: reader");
+        lake.expect(0, &["build", "--out", "site"]);
+        assert!(!lake.path("site/grafana").exists());
     }
 
     #[test]

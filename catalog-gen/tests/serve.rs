@@ -449,6 +449,27 @@ fn finds_new_modules_and_members() {
 }
 
 #[test]
+fn follows_templates_for_grafana() {
+    const FILE: &str = "/grafana/provisioning/datasources/lab.yaml";
+    let lake = Lake::new();
+    lake.edit(
+        "Cargo.toml",
+        "title =",
+        "postgres = \"127.0.0.1:5432\"\ntitle =",
+    );
+    let template = "boards/datasource.yaml.j2";
+    lake.write(template, "user: reader");
+    let server = Server::start(&lake, &["--grafana-templates", "boards"]);
+    let events = server.events();
+    assert_eq!(server.get(FILE).body, "user: reader\n");
+    lake.write(template, "user: {{ writer");
+    events.problem("datasource.yaml.j2:1");
+    lake.write(template, "user: writer");
+    events.good();
+    assert_eq!(server.get(FILE).body, "user: writer\n");
+}
+
+#[test]
 fn follows_templates() {
     let lake = Lake::new();
     lake.write(

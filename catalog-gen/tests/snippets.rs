@@ -614,6 +614,206 @@ fn the_shell_passes_the_statement_on() {
     assert_eq!(outputs.next(), None);
 }
 
+/// The document of a GraphQL snippet holds name and value, however odd, where GraphQL can say them.
+#[test]
+fn a_document_says_name_and_value() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let mut script = "set -u\ncurl() { printf '%s\\0' \"$5\"; }\n".to_owned();
+    let mut expected = Vec::new();
+    for (name, data_type, value) in cases() {
+        let is_value = data_type.as_ref().is_none_or(Type::is_scalar);
+        let rendered = render(&snippets, &catalog_of(&name, data_type, value.clone()));
+        let said = if is_value {
+            said(&value)
+        } else {
+            said_as_list(&value)
+        };
+        let Some(snippet) = rendered.iter().find(|snippet| snippet.id == "graphql") else {
+            let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let is_odd = !name.chars().all(is_name)
+                || name.starts_with("__")
+                || name.starts_with(|c: char| c.is_ascii_digit());
+            assert!(is_odd || said.is_none(), "{name}: {value:?}");
+            continue;
+        };
+        script += &snippet.code;
+        script += "\n";
+        expected.push((name, said.expect("a value that can be said")));
+    }
+    assert!(expected.len() > 100);
+    let output = run(Command::new("bash").arg("-s"), &script);
+    let mut documents = output.split_terminator('\0');
+    for (name, condition) in expected {
+        let document = documents.next().expect("a document");
+        let found = document.strip_prefix("query={\n  db_t");
+        let found = found.map(|rest| rest.trim_start_matches("_aggregate"));
+        let found = found.and_then(|rest| rest.strip_prefix(&format!("(where: {{{name}: {{")));
+        let found = found.and_then(|rest| {
+            rest.rsplit_once("}}, limit: ")
+                .or(rest.rsplit_once("}}) {"))
+        });
+        let (found, _) = found.unwrap_or_else(|| panic!("{document}"));
+        let parsed = |condition: &str| {
+            let (operator, value) = condition.split_once(": ").expect("an operator");
+            let value = serde_json::from_str::<Json>(value);
+            (operator.to_owned(), value.ok())
+        };
+        // Characters that nobody sees may be written in two ways.
+        assert!(
+            found == condition || parsed(found) == parsed(&condition),
+            "{document}"
+        );
+    }
+    assert_eq!(documents.next(), None);
+}
+
+/// A value in a document. `None`: it can't be said.
+fn said_value(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(text) => {
+            let digits = text.replace('_', "").replace("f64", "").replace("f32", "");
+            let number: f64 = digits.parse().ok()?;
+            number.is_finite().then(|| json!(number).to_string())?
+        }
+        Value::String(text)
+        | Value::Date(text)
+        | Value::Timestamp(text)
+        | Value::Decimal(text)
+        | Value::Binary(text) => json!(text).to_string(),
+        Value::Null | Value::List(_) => return None,
+    })
+}
+
+/// The condition that finds a value.
+fn said(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some("_is_null: true".to_owned()),
+        Value::List(values) => {
+            let values: Option<Vec<String>> = values.iter().map(said_value).collect();
+            match values?.as_slice() {
+                [] => None,
+                [only] => Some(format!("_eq: {only}")),
+                values => Some(format!("_in: [{}]", values.join(", "))),
+            }
+        }
+        value => Some(format!("_eq: {}", said_value(value)?)),
+    }
+}
+
+/// The condition that finds a list.
+fn said_as_list(value: &Value) -> Option<String> {
+    match value {
+        Value::Null => Some("_is_null: true".to_owned()),
+        Value::List(values) => {
+            let values: Option<Vec<String>> = values.iter().map(said_value).collect();
+            Some(format!("_eq: [{}]", values?.join(", ")))
+        }
+        _ => None,
+    }
+}
+
+/// The address of a REST snippet holds name and value, however odd, where the door can read them.
+#[test]
+fn an_address_says_name_and_value() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let mut script = "set -u\ncurl() { printf '%s\\n' \"$*\"; }\n".to_owned();
+    let mut expected = Vec::new();
+    for (name, data_type, value) in cases() {
+        let rendered = render(&snippets, &catalog_of(&name, data_type, value.clone()));
+        let Some(snippet) = rendered.iter().find(|snippet| snippet.id == "rest") else {
+            let has_null = matches!(&value, Value::List(items) if items.contains(&Value::Null));
+            let is_odd = name.contains('"') || name.contains("->") || name == "select";
+            assert!(has_null || is_odd, "{name}: {value:?}");
+            continue;
+        };
+        script += &snippet.code;
+        script += "\n";
+        expected.push((name, value));
+    }
+    assert!(expected.len() > 200);
+    let output = run(Command::new("bash").arg("-s"), &script);
+    let mut lines = output.lines();
+    for (name, value) in expected {
+        let line = lines.next().expect("a line");
+        let query = line
+            .strip_prefix("-sS http://127.0.0.1:8080/api/rest/db/t?")
+            .and_then(|query| query.strip_suffix("&limit=10"))
+            .unwrap_or_else(|| panic!("{line}"));
+        let (found, condition) = query.split_once('=').expect("a condition");
+        assert_eq!(decoded(found), name);
+        let condition = decoded(condition);
+        match (condition.split_once('.').expect("an operator"), &value) {
+            (("is", "null"), Value::Null) => {}
+            (("eq", text), Value::List(items)) => are_said(text, '{', '}', items),
+            (("eq", text), value) => assert!(is_said(text, value), "{condition}: {value:?}"),
+            (("in", text), Value::List(items)) => are_said(text, '(', ')', items),
+            (_, value) => panic!("{condition}: {value:?}"),
+        }
+    }
+    assert_eq!(lines.next(), None);
+}
+
+fn is_said(text: &str, value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => text == value.to_string(),
+        Value::Int(value) => text == value.to_string(),
+        Value::Float(float) if float.eq_ignore_ascii_case("nan") => text == "NaN",
+        Value::Float(_) => same(&Value::Float(text.to_owned()), value),
+        Value::String(expected)
+        | Value::Date(expected)
+        | Value::Timestamp(expected)
+        | Value::Decimal(expected)
+        | Value::Binary(expected) => text == expected,
+        Value::Null | Value::List(_) => false,
+    }
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::new();
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        if byte == b'%' {
+            let digits: String = rest.by_ref().take(2).map(char::from).collect();
+            bytes.push(u8::from_str_radix(&digits, 16).expect("two digits"));
+        } else {
+            assert!(
+                byte.is_ascii_graphic() && !b"+&#'\"".contains(&byte),
+                "{text}"
+            );
+            bytes.push(byte);
+        }
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// `(a,"b,\"c")`
+fn are_said(text: &str, open: char, close: char, expected: &[Value]) {
+    let inner = text
+        .strip_prefix(open)
+        .and_then(|text| text.strip_suffix(close));
+    let mut letters = inner.expect("a list").chars();
+    let mut items = vec![String::new()];
+    let mut is_quoted = false;
+    while let Some(letter) = letters.next() {
+        let item = items.last_mut().expect("an item");
+        match letter {
+            '"' => is_quoted = !is_quoted,
+            '\\' if is_quoted => item.extend(letters.next()),
+            ',' if !is_quoted => items.push(String::new()),
+            letter => item.push(letter),
+        }
+    }
+    if expected.is_empty() {
+        return assert_eq!(inner, Some(""));
+    }
+    assert_eq!(items.len(), expected.len(), "{text}");
+    for (item, expected) in items.iter().zip(expected) {
+        assert!(is_said(item, expected), "{text}: {expected:?}");
+    }
+}
+
 /// Parses a statement in the dialects of both ends and compares name and value.
 fn read_back(sql: &str, name: &str, value: &Value) {
     for dialect in [&GenericDialect {} as &dyn Dialect, &PostgreSqlDialect {}] {
@@ -1021,6 +1221,8 @@ fn a_folder_replaces_adds_and_removes_clients() {
             "polars",
             "duckdb",
             "http",
+            "graphql",
+            "rest",
             "psql",
             "r",
             "spark",

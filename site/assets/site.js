@@ -122,6 +122,7 @@
     return () => copy.click();
   };
   const [copySnippet] = $$(".snippets").map(tabs);
+  for (const call of $$("[data-copy]")) call.after(copyButton("Copy code", () => call.textContent));
   const name = $("h1[data-name]");
   if (name) {
     const copy = copyButton(`Copy the name ${name.dataset.name}`, () => name.dataset.name);

@@ -32,6 +32,7 @@ function kind(file) {
       /struct/.test(JSON.stringify(table.columns)) ? "nested" : ""].join(" ");
   }
   if (!file.includes("/")) return file;
+  if (file.endsWith("/index.api.html")) return "operations";
   return file.endsWith("/index.html") ? "database" : path.dirname(file);
 }
 const kinds = [...new Map([...site.pages].reverse().map((file) => [kind(file), file]))].reverse();
@@ -79,7 +80,7 @@ const overflow = (page) => page.evaluate(() => {
 
 test("the kinds of pages are known", () => {
   const names = kinds.map(([name]) => name);
-  for (const name of ["index.html", "search.html", "browse.html", "changes.html", "deprecated.html", "404.html", "database", "owners", "tags", "formats"]) {
+  for (const name of ["index.html", "search.html", "browse.html", "changes.html", "deprecated.html", "404.html", "api.html", "operations", "database", "owners", "tags", "formats"]) {
     assert(names.includes(name), `${name} is among ${names.join(", ")}`);
   }
   for (const source of ["delta", "parquet", "postgres", "sheet", "sql", "function"]) {

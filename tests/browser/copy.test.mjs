@@ -81,6 +81,21 @@ for (const [place, { start, options, paste }] of Object.entries(places)) {
   });
 }
 
+test("the call of every table is copied as it is shown", async (t) => {
+  const page = await open(t, `${site.web}${first.database}/index.api.html`, CLIPBOARD);
+  const calls = page.locator(".call");
+  const tables = site.tables.filter(({ database }) => database === first.database);
+  assert.equal(await calls.count(), tables.length);
+  for (const call of await calls.all()) {
+    const shown = await call.locator("pre").innerText();
+    assert.match(shown, new RegExp(`^curl -sS '?http.*/api/rest/${first.database}/`));
+    await call.locator("button.copy").click();
+    await isSaid(page, "Copied");
+    assert.equal(await clipboard(page), shown);
+    await page.evaluate(() => document.querySelectorAll("[role=status]").forEach((e) => { e.textContent = ""; }));
+  }
+});
+
 test("a refused clipboard falls back to the old way", async (t) => {
   const page = await open(t, site.web + first.page);
   await page.evaluate(() => { navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError")); });

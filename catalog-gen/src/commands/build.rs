@@ -63,6 +63,8 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     };
     let options = SiteOptions {
         templates: look.templates.clone(),
+        grafana: workspace.settings.grafana.clone(),
+        grafana_templates: look.grafana_templates.clone(),
         commit,
         source_url: arguments.source_url.clone(),
         base_path: arguments.base_path.clone(),
@@ -72,7 +74,7 @@ pub(crate) fn run(arguments: &Build, talk: &Talk) -> Result<Outcome, Failure> {
     let site = Site::new(&reading.catalog, options, &snippets)?;
     timings.phase("site");
     let paths = site.paths();
-    if look.templates.is_some() || look.snippets.is_some() {
+    if look.folders().next().is_some() {
         // Templates of others may fail on any page: better before the first is written.
         paths
             .par_iter()
@@ -153,6 +155,10 @@ pub(crate) fn look(arguments: &Look, workspace: &Workspace) -> Look {
             .snippets
             .clone()
             .or_else(|| setting(&workspace.settings.snippets)),
+        grafana_templates: arguments
+            .grafana_templates
+            .clone()
+            .or_else(|| setting(&workspace.settings.grafana_templates)),
     }
 }
 
@@ -205,7 +211,7 @@ fn inputs(
     inputs.extend(folders);
     inputs.extend(workspace.manifests.iter().cloned());
     inputs.extend(arguments.since.clone());
-    for folder in [&look.templates, &look.snippets].into_iter().flatten() {
+    for folder in look.folders() {
         let files = walkdir::WalkDir::new(folder).into_iter().flatten();
         inputs.extend(files.map(walkdir::DirEntry::into_path));
     }

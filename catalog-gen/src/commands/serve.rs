@@ -144,7 +144,7 @@ impl Preview<'_> {
             folders.extend(inner.map(walkdir::DirEntry::into_path));
         }
         let look = look(&self.arguments.look, workspace);
-        folders.extend([look.templates, look.snippets].into_iter().flatten());
+        folders.extend(look.folders().cloned());
         folders
     }
 
@@ -164,6 +164,8 @@ impl Preview<'_> {
             .map(|old| CatalogDiff::new(old, &reading.catalog));
         let options = SiteOptions {
             templates: look.templates,
+            grafana: self.reader.workspace().settings.grafana.clone(),
+            grafana_templates: look.grafana_templates,
             live: true,
             changes,
             ..SiteOptions::default()

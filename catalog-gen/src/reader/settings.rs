@@ -21,7 +21,7 @@ pub struct Settings {
     pub jupyterhub: Option<String>,
     /// Base address of the HTTP doors, for snippets.
     pub http: Option<String>,
-    /// `host:port` of the Postgres door, for snippets; default: there is none.
+    /// `host:port` of the Postgres door, for snippets and dashboards; default: there is none.
     pub postgres: Option<String>,
     /// Folder of the site, relative to the workspace root.
     pub out: Option<String>,
@@ -31,6 +31,10 @@ pub struct Settings {
     pub templates: Option<String>,
     /// Folder of snippet templates that replace or extend the built-in ones.
     pub snippets: Option<String>,
+    /// Address of a Grafana that shows the dashboards, for links to them.
+    pub grafana: Option<String>,
+    /// Folder of Grafana templates that replace the built-in ones.
+    pub grafana_templates: Option<String>,
     /// Features that are on besides the default ones.
     pub features: Vec<String>,
     /// How seriously a table without documentation is taken; `None`: not at all.
@@ -52,6 +56,8 @@ impl Default for Settings {
             catalog_json: None,
             templates: None,
             snippets: None,
+            grafana: None,
+            grafana_templates: None,
             features: Vec::new(),
             missing_docs: Some(Severity::Warning),
             missing_owner: None,
@@ -70,6 +76,8 @@ const KEYS: &[&str] = &[
     "catalog-json",
     "templates",
     "snippets",
+    "grafana",
+    "grafana-templates",
     "features",
     "missing-docs",
     "missing-owner",
@@ -156,6 +164,8 @@ impl Settings {
             "catalog-json" => self.catalog_json = Some(text()?),
             "templates" => self.templates = Some(text()?),
             "snippets" => self.snippets = Some(text()?),
+            "grafana" => self.grafana = Some(address()?),
+            "grafana-templates" => self.grafana_templates = Some(text()?),
             "features" => {
                 self.features = value
                     .as_array()

@@ -199,14 +199,21 @@ impl<'a> Atlas<'a> {
     }
 }
 
+/// A folder of the site. A database may be called like it: then the folder gives way, with a character
+/// that no database has.
+pub(crate) fn free_folder(catalog: &Catalog, folder: &str) -> String {
+    let taken = catalog
+        .databases
+        .iter()
+        .any(|database| database.name == folder);
+    format!("{folder}{}", if taken { "-" } else { "" })
+}
+
 impl<'a> Group<'a> {
-    /// A database may be called like the folder: then the folder gives way, with a character that
-    /// no database name can hold.
     fn new(catalog: &Catalog, title: &'static str, folder: &str, facets: Vec<Facet<'a>>) -> Self {
-        let taken = catalog.databases.iter().any(|d| d.name == folder);
         Self {
             title,
-            folder: format!("{folder}{}", if taken { "-" } else { "" }),
+            folder: free_folder(catalog, folder),
             facets,
         }
     }

@@ -82,12 +82,16 @@ pub(crate) fn page_address(home: &str, database: &str, table: &str) -> String {
 
 /// A short name for a piece of content, so that a browser's cache notices a change.
 pub(crate) fn fingerprint(content: &str) -> String {
-    let hash = content
+    format!("{:08x}", hash(content) >> 32)
+}
+
+/// The same on every machine and in every version: FNV-1a.
+pub(crate) fn hash(content: &str) -> u64 {
+    content
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    format!("{:08x}", hash >> 32)
+        })
 }
 
 #[cfg(test)]

@@ -14,9 +14,13 @@ use super::markdown::{Place, Tables as _, summary_html, summary_text, to_html, t
 use super::schema::{column_count, partition_path, schema};
 use super::twin::location;
 use crate::diff::Detail;
-use crate::snippets::{Purpose, Snippet};
+use crate::grafana::dashboard_address;
+use crate::openapi;
+use crate::snippets::{Purpose, RestExample, Snippet, sh_word};
 
-use super::{CSS, HOME_DATABASES, JS, LIVE_SCRIPT, PAGE_ROWS, Site, SiteError, page_path};
+use super::{
+    CSS, HOME_DATABASES, JS, LIVE_SCRIPT, PAGE_OPERATIONS, PAGE_ROWS, Site, SiteError, page_path,
+};
 
 /// Tables that fit the home page with their summaries.
 const HOME_TABLES: usize = 60;
@@ -107,6 +111,33 @@ struct Listing {
 }
 
 #[derive(Serialize)]
+struct Api<'a> {
+    http: &'a str,
+    /// A call to begin with.
+    example: Option<String>,
+    databases: Vec<CountedLink>,
+}
+
+#[derive(Serialize)]
+struct Operations<'a> {
+    database: &'a str,
+    http: &'a str,
+    tables: Vec<Operation<'a>>,
+    pager: Option<Pager>,
+}
+
+#[derive(Serialize)]
+struct Operation<'a> {
+    table: &'a str,
+    href: String,
+    summary: String,
+    deprecated: bool,
+    call: String,
+    /// Arguments without which a function gives nothing.
+    required: String,
+}
+
+#[derive(Serialize)]
 struct Browse {
     groups: Vec<BrowseGroup>,
     databases: Vec<CountedLink>,
@@ -164,7 +195,10 @@ struct TablePage<'a> {
     deprecated: Option<Deprecated>,
     source: Link,
     jupyter: Option<String>,
+    dashboard: Option<DashboardLinks>,
     snippets: String,
+    /// Where its operation is described.
+    api: String,
     /// Snippets that send events; empty unless the table takes them.
     send: String,
     columns: usize,
@@ -194,6 +228,16 @@ struct ArgumentView<'a> {
     data_type: String,
     required: bool,
     docs: String,
+}
+
+#[derive(Serialize)]
+struct DashboardLinks {
+    /// The file.
+    file: String,
+    /// How to set up all of them.
+    readme: Option<String>,
+    /// The dashboard in Grafana, where that is known.
+    live: Option<String>,
 }
 
 /// A table with or without a page.
@@ -404,6 +448,89 @@ impl<'a> Site<'a> {
                     count: entry.tables.len(),
                     source: Some(self.source_link(&database.location)),
                     pager: pager("index", page, entry.tables.len().div_ceil(PAGE_ROWS)),
+                },
+            },
+        )
+    }
+
+    pub(super) fn api(&self) -> Result<Vec<u8>, SiteError> {
+        let catalog = self.atlas.catalog;
+        let mut tables = self.atlas.tables.iter();
+        let stored = |table: &Table| matches!(table.source.kind(), "delta" | "parquet");
+        let example = tables.find(|(_, table)| stored(table) && !table.example.is_empty());
+        let entries = self.atlas.databases.iter();
+        let databases = entries.map(|entry| CountedLink {
+            text: entry.database.name.clone(),
+            href: format!("{}/index.api.html", percent_encoded(&entry.database.name)),
+            count: entry.tables.len(),
+        });
+        self.show(
+            "api.html",
+            &Page {
+                title: "REST",
+                description: "How rows of one table are asked for over HTTP.",
+                root: "",
+                navigation: &navigation(&self.atlas, "", None, None),
+                content: Api {
+                    http: &catalog.endpoints.http,
+                    example: example.map(|(database, table)| self.call(&database.name, table)),
+                    databases: databases.collect(),
+                },
+            },
+        )
+    }
+
+    /// The line for a shell that asks for the example rows of a table.
+    fn call(&self, database: &str, table: &Table) -> String {
+        let query = RestExample::new(table).query;
+        let http = &self.atlas.catalog.endpoints.http;
+        let path = openapi::path(database, &table.name);
+        format!("curl -sS {}", sh_word(&format!("{http}{path}?{query}")))
+    }
+
+    /// Where a table stands among the operations of its database.
+    fn operation_address(&self, id: TableId) -> String {
+        let entry = &self.atlas.databases[self.atlas.database_index(id)];
+        let page = page_path("index.api", (id - entry.tables.start) / PAGE_OPERATIONS);
+        format!(
+            "{page}#t-{}",
+            percent_encoded(&self.atlas.tables[id].1.name)
+        )
+    }
+
+    pub(super) fn operations(&self, index: usize, page: usize) -> Result<Vec<u8>, SiteError> {
+        let entry = &self.atlas.databases[index];
+        let database = &entry.database.name;
+        let shown = page_range(entry.tables.len(), page, PAGE_OPERATIONS);
+        let ids = entry.tables.clone().skip(shown.start).take(shown.len());
+        let tables = ids.map(|id| {
+            let (_, table) = self.atlas.tables[id];
+            Operation {
+                table: &table.name,
+                href: format!("{}.html", percent_encoded(&table.name)),
+                summary: summary_html(&table.docs, 200),
+                deprecated: table.deprecated.is_some(),
+                call: self.call(database, table),
+                required: required_arguments(table),
+            }
+        });
+        let title = format!("REST: {database}");
+        self.show(
+            "operations.html",
+            &Page {
+                title: &title,
+                description: &format!("How rows of the tables of {database} are asked for."),
+                root: "../",
+                navigation: &navigation(&self.atlas, "../", Some(index), None),
+                content: Operations {
+                    database,
+                    http: &self.atlas.catalog.endpoints.http,
+                    tables: tables.collect(),
+                    pager: pager(
+                        "index.api",
+                        page,
+                        entry.tables.len().div_ceil(PAGE_OPERATIONS),
+                    ),
                 },
             },
         )
@@ -673,7 +800,11 @@ impl<'a> Site<'a> {
             }),
             source: self.source_link(&table.location),
             jupyter: self.jupyter(&name),
+            dashboard: self
+                .has_dashboard(id)
+                .then(|| self.dashboard_links(id, root)),
             snippets: snippet_panels(&snippets, Purpose::Read),
+            api: self.operation_address(id),
             send: snippet_panels(&snippets, Purpose::Ingest),
             columns: column_count(table),
             rows: schema.rows,
@@ -741,6 +872,24 @@ impl<'a> Site<'a> {
             }
         };
         self.atlas.related(id).into_iter().map(view).collect()
+    }
+
+    fn dashboard_links(&self, id: TableId, root: &str) -> DashboardLinks {
+        let (database, table) = self.atlas.tables[id];
+        let path = self.grafana.dashboard_path(
+            &percent_encoded(&database.name),
+            &percent_encoded(&table.name),
+        );
+        let grafana = self.options.grafana.as_deref();
+        DashboardLinks {
+            file: format!("{root}{path}"),
+            readme: self
+                .grafana
+                .readme_path(self.atlas.catalog)
+                .map(|path| format!("{root}{path}")),
+            live: grafana
+                .map(|address| dashboard_address(address, self.atlas.catalog, database, table)),
+        }
     }
 
     /// The query string survives JupyterHub's redirect to the user's own server.
@@ -843,6 +992,15 @@ fn snippet_panels(snippets: &[Snippet], purpose: Purpose) -> String {
         );
     }
     out
+}
+
+fn required_arguments(table: &Table) -> String {
+    let Source::Function { arguments } = &table.source else {
+        return String::new();
+    };
+    let required = arguments.iter().filter(|argument| argument.required);
+    let names: Vec<&str> = required.map(|argument| argument.name.as_str()).collect();
+    names.join(", ")
 }
 
 fn is_web(address: &str) -> bool {

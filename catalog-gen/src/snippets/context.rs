@@ -1,6 +1,7 @@
 //! What a template sees of a table. Strings are made when a template asks for them, because most
 //! templates ask for few.
 
+use std::borrow::Borrow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -9,8 +10,11 @@ use minijinja::value::{Enumerator, Object};
 use neurolake_model::{Catalog, Database, Partitioning, Source, Table, Type};
 
 use super::filter::{self, Filter};
+use super::graphql;
 use super::literal::{self, Dialect};
 use super::row::Row;
+use crate::openapi;
+use crate::site::percent_encode;
 
 /// Rows that a snippet asks for.
 const LIMIT: u32 = 10;
@@ -22,6 +26,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "duckdb_secret",
     "filters",
     "glob",
+    "graphql",
     "hive_types",
     "http",
     "kind",
@@ -30,6 +35,7 @@ pub(super) const VARIABLES: &[&str] = &[
     "postgres_host",
     "postgres_port",
     "python_imports",
+    "rest",
     "root",
     "row_imports",
     "row_json",
@@ -79,6 +85,7 @@ pub(super) struct TableContext {
     rust_arguments: Option<Vec<String>>,
     row: Option<Row>,
     sql: Value,
+    graphql: Option<String>,
 }
 
 /// Where the files of a table lie.
@@ -120,6 +127,7 @@ impl TableContext {
             rust_arguments: rust_arguments(table),
             row: Row::new(table),
             sql: Value::from(statement(&database.name, &table.name, &filters)),
+            graphql: graphql::document(catalog, database, table, &filters, LIMIT),
             filters,
         }
     }
@@ -127,6 +135,11 @@ impl TableContext {
     fn files_column_filters(&self) -> impl Iterator<Item = &neurolake_model::Value> {
         let filters = self.filters.iter().filter(|filter| !filter.in_path);
         filters.flat_map(|filter| filter.condition.values())
+    }
+
+    fn rest(&self) -> Option<String> {
+        let path = openapi::path(self.database.as_str()?, self.table.as_str()?);
+        Some(format!("{path}?{}", rest_query(&self.filters)?))
     }
 
     fn postgres(&self) -> Option<(&str, &str)> {
@@ -170,6 +183,8 @@ impl Object for TableContext {
             "python_imports" => literal::python_imports(self.files_column_filters()).into(),
             "partitioning" => Value::from(self.partitioning),
             "limit" => Value::from(LIMIT),
+            "rest" => Value::from(self.rest()),
+            "graphql" => Value::from(self.graphql.as_deref()),
             "sql" => self.sql.clone(),
             _ => return None,
         })
@@ -368,6 +383,25 @@ fn rust_arguments(table: &Table) -> Option<Vec<String>> {
         }
     });
     written.collect()
+}
+
+/// What stands behind `?` in an address of the REST door.
+pub(super) fn rest_query<F: Borrow<Filter>>(filters: &[F]) -> Option<String> {
+    let mut query = String::new();
+    for filter in filters {
+        let filter = filter.borrow();
+        percent_encode(&mut query, &filter.name);
+        query.push('=');
+        percent_encode(&mut query, &filter.rest()?);
+        query.push('&');
+    }
+    query.push_str(&any_rows());
+    Some(query)
+}
+
+/// [`rest_query`] without conditions.
+pub(super) fn any_rows() -> String {
+    format!("limit={LIMIT}")
 }
 
 /// The statement for the platform's SQL doors, without a semicolon.

@@ -4,6 +4,7 @@
 use neurolake_model::{Partitioning, Source, Table, Type, Value};
 
 use super::literal::{self, Dialect};
+use crate::openapi::RESERVED;
 
 /// One condition on a column, a partition or an argument.
 #[derive(Debug)]
@@ -113,6 +114,17 @@ pub(super) fn filters(table: &Table) -> Vec<Filter> {
     filters
 }
 
+/// A value in a list, in quotes where it would end too early or mean something else.
+fn rest_item(value: &Value) -> Option<String> {
+    let text = literal::rest(value)?;
+    let is_word = |c: char| !",(){}\"\\".contains(c);
+    if !text.is_empty() && text.chars().all(is_word) && !text.eq_ignore_ascii_case("null") {
+        return Some(text);
+    }
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    Some(format!("\"{escaped}\""))
+}
+
 fn takes_several(table: &Table, name: &str) -> bool {
     let is_argument = matches!(table.source, Source::Function { .. });
     let is_list = matches!(table.filter_type(name), Some(Type::List { .. }));
@@ -195,6 +207,39 @@ impl Filter {
                 }
             }
         })
+    }
+
+    pub(super) fn data_type(&self) -> Option<&Type> {
+        self.data_type.as_ref()
+    }
+
+    /// The condition behind `=` in an address of the REST door, not encoded. `None`: it can't be
+    /// said there.
+    pub(super) fn rest(&self) -> Option<String> {
+        let name = self.name.as_str();
+        let is_value = self.takes_several || self.data_type.as_ref().is_none_or(Type::is_scalar);
+        if RESERVED.contains(&name) || name.contains("->") || name.contains('"') {
+            return None;
+        }
+        let items = |values: &[Value]| {
+            let items: Option<Vec<String>> = values.iter().map(rest_item).collect();
+            Some(items?.join(","))
+        };
+        let list = |values: &[Value]| Some(format!("in.({})", items(values)?));
+        match &self.condition {
+            Condition::Null => Some("is.null".to_owned()),
+            Condition::NotANumber => Some("eq.NaN".to_owned()),
+            Condition::Equals(Value::List(items)) if self.takes_several => {
+                list(items).filter(|_| !items.is_empty())
+            }
+            Condition::Equals(Value::List(values)) => Some(format!("eq.{{{}}}", items(values)?)),
+            Condition::Equals(value) if is_value => Some(format!("eq.{}", literal::rest(value)?)),
+            Condition::In {
+                values,
+                or_null: false,
+            } => list(values),
+            Condition::Equals(_) | Condition::In { .. } => None,
+        }
     }
 
     /// A condition of polars.

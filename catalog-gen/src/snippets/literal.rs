@@ -483,7 +483,7 @@ pub(super) fn duckdb_type(data_type: &Type) -> Option<String> {
 }
 
 /// An identifier of SQL, quoted only where it must be: unquoted names are folded to lower case.
-pub(super) fn sql_name(name: &str) -> Cow<'_, str> {
+pub(crate) fn sql_name(name: &str) -> Cow<'_, str> {
     let plain = name.bytes().enumerate().all(|(at, byte)| {
         byte == b'_' || byte.is_ascii_lowercase() || (at > 0 && byte.is_ascii_digit())
     });
@@ -597,10 +597,46 @@ pub(super) fn rust_column(name: &str) -> String {
     format!("{function}({})", rust_string(name))
 }
 
+/// The value as the REST door reads it.
+pub(super) fn rest(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(text) => match float(text)? {
+            Float::NotANumber => "NaN".to_owned(),
+            Float::Infinite { negative: false } => "inf".to_owned(),
+            Float::Infinite { negative: true } => "-inf".to_owned(),
+            Float::Finite(digits) => digits,
+        },
+        Value::Decimal(text) => decimal(text)?,
+        Value::String(text) | Value::Binary(text) | Value::Date(text) | Value::Timestamp(text) => {
+            text.clone()
+        }
+        Value::Null | Value::List(_) => return None,
+    })
+}
+
+/// The value in a GraphQL document.
+pub(super) fn graphql(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(text) => match float(text)? {
+            Float::Finite(digits) => digits,
+            Float::NotANumber | Float::Infinite { .. } => return None,
+        },
+        Value::Decimal(text) => json_string(&decimal(text)?),
+        Value::String(text) | Value::Binary(text) | Value::Date(text) | Value::Timestamp(text) => {
+            json_string(text)
+        }
+        Value::Null | Value::List(_) => return None,
+    })
+}
+
 // Shell and R
 
 /// A word of the shell, quoted only where it must be.
-pub(super) fn sh_word(text: &str) -> String {
+pub(crate) fn sh_word(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(&byte);
     if !text.is_empty() && text.bytes().all(plain) {
         text.to_owned()

@@ -250,6 +250,7 @@ fn documentation_of_modules_and_settings_hold_no_credential() {
         "jupyterhub",
         "http",
         "postgres",
+        "grafana",
         "out",
         "colour",
     ] {

@@ -146,6 +146,15 @@ pub enum GrafanaError {
     },
 }
 
+impl From<jinja::Unusable> for GrafanaError {
+    fn from(unusable: jinja::Unusable) -> Self {
+        match unusable {
+            jinja::Unusable::Folder { path, source } => Self::Read { path, source },
+            jinja::Unusable::Name { path } => Self::Name { path },
+        }
+    }
+}
+
 /// All templates, ready to render.
 #[derive(Debug)]
 pub(crate) struct Grafana {
@@ -230,7 +239,11 @@ impl Grafana {
             let name = format!("{BUILT_IN_PREFIX}{name}");
             grafana.add(&name, &file, (*text).to_owned())?;
         }
-        for (name, path) in folder.map(templates_in).transpose()?.unwrap_or_default() {
+        for (name, path) in folder
+            .map(jinja::templates_in)
+            .transpose()?
+            .unwrap_or_default()
+        {
             if !is_known(&name, catalog) {
                 return Err(GrafanaError::Name { path });
             }
@@ -514,26 +527,6 @@ fn json(value: Value) -> Result<String, Error> {
         }
     }
     Ok(out)
-}
-
-/// Templates in a folder: file name and path, sorted.
-fn templates_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, GrafanaError> {
-    let read = |source| GrafanaError::Read {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(read)? {
-        let path = entry.map_err(read)?.path();
-        if path.extension().is_some_and(|extension| extension == "j2") {
-            match path.file_name().and_then(|name| name.to_str()) {
-                Some(name) => found.push((name.to_owned(), path)),
-                None => return Err(GrafanaError::Name { path }),
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn is_known(name: &str, catalog: &Catalog) -> bool {

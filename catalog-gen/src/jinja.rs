@@ -1,5 +1,8 @@
 //! What all templates of users share: strict names, no escaping, an end to every loop.
 
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior};
 
@@ -25,4 +28,32 @@ pub(crate) fn message(error: &minijinja::Error) -> String {
         Some(detail) => format!("{}: {detail}", error.kind()),
         None => error.kind().to_string(),
     }
+}
+
+/// Why a folder of templates can't be used.
+pub(crate) enum Unusable {
+    /// It can't be read.
+    Folder { path: PathBuf, source: io::Error },
+    /// The name of a file in it is no text.
+    Name { path: PathBuf },
+}
+
+/// Templates in a folder: file name and path, sorted.
+pub(crate) fn templates_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, Unusable> {
+    let read = |source| Unusable::Folder {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        if path.extension().is_some_and(|extension| extension == "j2") {
+            match path.file_name().and_then(|name| name.to_str()) {
+                Some(name) => found.push((name.to_owned(), path)),
+                None => return Err(Unusable::Name { path }),
+            }
+        }
+    }
+    found.sort();
+    Ok(found)
 }

@@ -154,6 +154,15 @@ pub enum SnippetError {
     },
 }
 
+impl From<jinja::Unusable> for SnippetError {
+    fn from(unusable: jinja::Unusable) -> Self {
+        match unusable {
+            jinja::Unusable::Folder { path, source } => Self::Read { path, source },
+            jinja::Unusable::Name { path } => Self::Name { path },
+        }
+    }
+}
+
 /// The example of a table as the REST door reads it.
 pub(crate) struct RestExample {
     /// What stands behind `?` in an address.
@@ -214,7 +223,7 @@ impl Snippets {
             })
             .collect();
         if let Some(folder) = override_dir {
-            for (name, path) in templates_in(folder)? {
+            for (name, path) in jinja::templates_in(folder)? {
                 let text = fs::read_to_string(&path).map_err(|source| SnippetError::Read {
                     path: path.clone(),
                     source,
@@ -318,26 +327,6 @@ impl Snippets {
         }
         Ok(snippets)
     }
-}
-
-/// Templates in a folder: file name and path.
-fn templates_in(folder: &Path) -> Result<Vec<(String, PathBuf)>, SnippetError> {
-    let read = |source| SnippetError::Read {
-        path: folder.to_owned(),
-        source,
-    };
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).map_err(read)? {
-        let path = entry.map_err(read)?.path();
-        if path.extension().is_some_and(|extension| extension == "j2") {
-            match path.file_name().and_then(|name| name.to_str()) {
-                Some(name) => found.push((name.to_owned(), path)),
-                None => return Err(SnippetError::Name { path }),
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 fn environment() -> Environment<'static> {

@@ -1,5 +1,5 @@
 """TPC-H at scale factor 0.1: all 22 queries give DuckDB's answers, cell by cell, over Delta and
-over Parquet, through the command, over HTTP and through the Python client."""
+over Parquet, through the command, over HTTP, in PostgreSQL's protocol and through the Python client."""
 
 import json
 import os
@@ -14,6 +14,7 @@ from decimal import Decimal
 import deltalake
 import duckdb
 import polars as pl
+import psycopg
 import pytest
 
 HERE = pathlib.Path(__file__).parent
@@ -66,11 +67,11 @@ def expected(lake):
 
 
 @pytest.fixture(scope="session")
-def server(lake):
-    """The whole platform as one process; gives the address of its HTTP doors."""
+def endpoints(lake):
+    """The whole platform as one process; gives the addresses of its doors."""
     data = lake / "data"
     process = subprocess.Popen(
-        [PROGRAM, "--catalog", lake / "catalog.json", "up", "--data", data, "--http", "127.0.0.1:0"],
+        [PROGRAM, "--catalog", lake / "catalog.json", "up", "--data", data, "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"],
         cwd=lake,
     )
     endpoints = data / "endpoints.json"
@@ -79,9 +80,14 @@ def server(lake):
         assert process.poll() is None, "`neurolake up` ended"
         assert time.monotonic() < deadline, "`neurolake up` wrote no endpoints.json"
         time.sleep(0.05)
-    yield json.loads(endpoints.read_text())["http"]
+    yield json.loads(endpoints.read_text())
     process.send_signal(signal.SIGTERM)
     assert process.wait(30) == 0
+
+
+@pytest.fixture(scope="session")
+def server(endpoints):
+    return endpoints["http"]
 
 
 def same(found, wanted):
@@ -111,6 +117,16 @@ def test_over_http(server, expected, name, database):
     with urllib.request.urlopen(request) as response:
         rows = pl.read_ipc_stream(response.read()).rows()
     compare(rows, expected[name])
+
+
+# A statement alone is sent in the simple protocol; what is prepared or binary, in the extended one.
+@pytest.mark.parametrize("way", [{}, {"prepare": True}, {"binary": True}], ids=["simple", "text", "binary"])
+@pytest.mark.parametrize("name", QUERIES)
+def test_over_postgresql(endpoints, expected, name, way):
+    address, database = endpoints["postgres"]["address"], endpoints["postgres"]["database"]
+    with psycopg.connect(f"postgresql://reader@{address}/{database}") as connection:
+        answer = connection.execute(QUERIES[name].replace("{database}", "delta"), **way)
+        compare(answer.fetchall(), expected[name])
 
 
 @pytest.mark.parametrize("name", QUERIES)

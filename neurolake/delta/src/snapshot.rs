@@ -191,6 +191,15 @@ impl Snapshot {
             .map(|state| read(state.metadata()))
     }
 
+    /// Tells the version from others, also from one of the same number in a table that was made anew.
+    /// The same in every process.
+    pub fn tag(&self) -> String {
+        match &self.commit {
+            Some(commit) => format!("{}-{commit:?}", self.version),
+            None => self.version.to_string(),
+        }
+    }
+
     pub(crate) fn commit(&self) -> Option<&CommitFile> {
         self.commit.as_ref()
     }

@@ -131,6 +131,22 @@ impl Snapshots {
         })
     }
 
+    /// A version that was the newest so long ago at most.
+    ///
+    /// # Errors
+    /// The table is not there, or can't be read now.
+    pub async fn within(&self, location: &Location, most: Duration) -> Result<Arc<Snapshot>> {
+        let entry = self.entry(location);
+        if let Some(snapshot) = entry.current.load_full()
+            && entry.is_fresh(most)
+        {
+            entry.touch();
+            entry.watch(self.pace);
+            return Ok(snapshot);
+        }
+        self.refreshed(location, None).await
+    }
+
     /// An earlier version. The last few are kept.
     ///
     /// # Errors

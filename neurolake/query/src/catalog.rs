@@ -1,5 +1,6 @@
 //! Names to tables, lazily: nothing is opened before a statement names it.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -112,7 +113,7 @@ impl Tables {
     }
 
     /// The declaration, where there is one of this name.
-    fn declaration(&self, database: &str, table: &str) -> Option<&model::Table> {
+    pub(crate) fn declaration(&self, database: &str, table: &str) -> Option<&model::Table> {
         let entry = self.databases.get(database)?.get(table)?;
         Some(self.declared(entry))
     }
@@ -185,7 +186,7 @@ impl SessionCatalog {
 
 impl CatalogProvider for SessionCatalog {
     fn schema_names(&self) -> Vec<String> {
-        let databases = &self.scope.shared.catalog.databases;
+        let databases = &self.scope.access.catalog.databases;
         databases
             .iter()
             .map(|database| database.name.clone())
@@ -213,15 +214,16 @@ struct SessionDatabase {
 }
 
 impl SessionDatabase {
-    fn declaration(&self, table: &str) -> Option<&model::Table> {
-        self.scope.shared.tables.declaration(&self.name, table)
+    fn declaration(&self, table: &str) -> Option<Cow<'_, model::Table>> {
+        let declared = self.scope.shared.tables.declaration(&self.name, table)?;
+        self.scope.access.shown(&self.name, declared)
     }
 }
 
 #[async_trait]
 impl SchemaProvider for SessionDatabase {
     fn table_names(&self) -> Vec<String> {
-        let databases = &self.scope.shared.catalog.databases;
+        let databases = &self.scope.access.catalog.databases;
         let database = databases.iter().find(|database| database.name == self.name);
         let tables = database.map_or(&[][..], |database| &database.tables);
         tables.iter().map(|table| table.name.clone()).collect()
@@ -238,7 +240,7 @@ impl SchemaProvider for SessionDatabase {
     }
 
     async fn table_type(&self, name: &str) -> DataFusionResult<Option<TableType>> {
-        Ok(self.declaration(name).map(table_type))
+        Ok(self.declaration(name).as_deref().map(table_type))
     }
 
     fn table_exist(&self, name: &str) -> bool {
@@ -262,7 +264,9 @@ pub(crate) fn declared_schema(
     let (table, _) = parse_version(table)?;
     let tables = &scope.shared.tables;
     let declared = tables.declared(tables.entry(database, table)?);
-    Ok(schema_of(database, declared))
+    scope.access.rule(database, declared)?;
+    let shown = scope.access.shown(database, declared);
+    Ok(shown.and_then(|shown| schema_of(database, &shown)))
 }
 
 pub(crate) fn schema_of(database: &str, table: &model::Table) -> Option<SchemaRef> {
@@ -293,7 +297,7 @@ impl CatalogProviderList for Declarations {
     }
 
     fn catalog_names(&self) -> Vec<String> {
-        vec![self.0.shared.catalog.name.clone()]
+        vec![self.0.access.catalog.name.clone()]
     }
 
     fn catalog(&self, _name: &str) -> Option<Arc<dyn CatalogProvider>> {
@@ -325,9 +329,9 @@ impl SchemaProvider for DeclaredDatabase {
 
     async fn table(&self, name: &str) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         Ok(self.0.declaration(name).map(|table| {
-            let schema = schema_of(&self.0.name, table)
+            let schema = schema_of(&self.0.name, &table)
                 .unwrap_or_else(|| Arc::new(datafusion::arrow::datatypes::Schema::empty()));
-            let table: Arc<dyn TableProvider> = Arc::new(DeclaredTable::new(schema, table));
+            let table: Arc<dyn TableProvider> = Arc::new(DeclaredTable::new(schema, &table));
             table
         }))
     }

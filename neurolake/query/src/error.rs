@@ -20,6 +20,8 @@ pub enum Kind {
     BadRequest,
     /// Nothing: this is not allowed, here everything is read-only.
     NotAllowed,
+    /// Ask for the right to read it.
+    Forbidden,
     /// Use another name; the error suggests one.
     NotFound,
     /// Ask for less: a limit of memory, rows, bytes or time was reached.

@@ -13,11 +13,14 @@ use neurolake_delta::{At, Snapshots};
 use neurolake_model::Catalog;
 use object_store::ObjectStore;
 
+use crate::access::{self, Access, Role};
 use crate::catalog::{self, Tables};
 use crate::error::{Error, Kind, Result};
-use crate::pg::Introspection;
+use crate::inputs::Noted;
+use crate::session::MinVersion;
 use crate::sources::function::FunctionTable;
 use crate::sources::objects::Buckets;
+use crate::stop::Stop;
 use crate::stores::Stores;
 use crate::tail::Tails;
 use crate::{policy, session, sources};
@@ -34,11 +37,17 @@ pub struct Lake {
 #[derive(Clone)]
 pub(crate) struct Scope {
     pub(crate) shared: Arc<Shared>,
+    /// Who asks.
+    pub(crate) access: Arc<Access>,
     /// Tables that the session has opened: each statement sees one version of a table, however
     /// often views and functions come back to it.
     pub(crate) pins: Arc<Pins>,
     /// Views and functions that are being planned, outermost first.
     pub(crate) chain: Arc<Chain>,
+    /// How long ago the versions that are read may have been the newest.
+    pub(crate) max_staleness: Option<Duration>,
+    /// Gets the wish that the statement ends.
+    pub(crate) stop: Arc<Stop>,
 }
 
 /// Names of views and functions, each read by the one before it.
@@ -118,35 +127,89 @@ impl Scope {
         table: &str,
         at: Option<&At>,
     ) -> Result<Arc<dyn TableProvider>> {
-        let key = (database.to_owned(), table.to_owned(), at.copied());
-        if let Some(pinned) = self.pins.lock().get(&key) {
+        let declared = self.shared.tables.declaration(database, table);
+        let rule = match declared {
+            Some(declared) => self.access.rule(database, declared)?,
+            // What there isn't is for `find` to say.
+            None => None,
+        };
+        let Some(rule) = rule else {
+            return self.opened(database, table, at).await;
+        };
+        let provider = match rule.is_authorized {
+            true => self.with_all_rights().opened(database, table, at).await?,
+            false => self.opened(database, table, at).await?,
+        };
+        access::restrict(provider, rule, table, self)
+    }
+
+    /// The same session, reading with all rights.
+    fn with_all_rights(&self) -> Self {
+        Self {
+            access: Arc::clone(&self.shared.everything),
+            ..self.clone()
+        }
+    }
+
+    /// The whole table, of which the session sees one version.
+    async fn opened(
+        &self,
+        database: &str,
+        table: &str,
+        at: Option<&At>,
+    ) -> Result<Arc<dyn TableProvider>> {
+        let source = self.shared.tables.find(database, table)?;
+        // What reads other tables depends on who asks, stored tables don't.
+        let role = self.access.role().filter(|_| source.reads_tables());
+        let key = (
+            database.to_owned(),
+            table.to_owned(),
+            at.copied(),
+            role.map(str::to_owned),
+        );
+        if let Some(pinned) = self.pins.providers().get(&key) {
             return Ok(Arc::clone(pinned));
         }
-        let source = self.shared.tables.find(database, table)?;
         let provider = policy::read_only(source.provider(self, at).await?);
+        if !source.has_versions() && !source.reads_tables() {
+            self.pins.noted().changes();
+        }
         if source.is_cheap() {
             return Ok(provider);
         }
-        Ok(Arc::clone(self.pins.lock().entry(key).or_insert(provider)))
+        Ok(Arc::clone(
+            self.pins.providers().entry(key).or_insert(provider),
+        ))
     }
 }
 
-/// Tables by name and version.
+/// Tables by name, version, and the role with which they read others.
 #[derive(Default)]
-pub(crate) struct Pins(Mutex<HashMap<PinKey, Arc<dyn TableProvider>>>);
+pub(crate) struct Pins {
+    providers: Mutex<HashMap<PinKey, Arc<dyn TableProvider>>>,
+    noted: Mutex<Noted>,
+}
 
-type PinKey = (String, String, Option<At>);
+type PinKey = (String, String, Option<At>, Option<String>);
 
 impl Pins {
-    fn lock(&self) -> MutexGuard<'_, HashMap<PinKey, Arc<dyn TableProvider>>> {
+    fn providers(&self) -> MutexGuard<'_, HashMap<PinKey, Arc<dyn TableProvider>>> {
         // Nothing can panic while the map is held.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.providers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the session has read.
+    pub(crate) fn noted(&self) -> MutexGuard<'_, Noted> {
+        // Nothing can panic while it is held.
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What all sessions share.
 pub(crate) struct Shared {
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) everything: Arc<Access>,
     pub(crate) stores: Stores,
     pub(crate) limits: Limits,
     pub(crate) tables: Tables,
@@ -161,8 +224,6 @@ pub(crate) struct Shared {
     pub(crate) buckets: Buckets,
     /// Functions, optimizer rules and settings that every session starts from.
     pub(crate) template: session::Template,
-    /// What clients of PostgreSQL ask about the lake, made when the first of them comes.
-    pub(crate) introspection: tokio::sync::OnceCell<Arc<Introspection>>,
 }
 
 /// Wraps each object store that is opened, for instance to count bytes.
@@ -255,7 +316,7 @@ impl LakeBuilder {
         let catalog = Arc::new(self.catalog);
         let shared = Arc::new(Shared {
             tables: Tables::new(Arc::clone(&catalog), self.functions),
-            catalog,
+            everything: Arc::new(Access::all(catalog)),
             stores: self.stores,
             limits: self.limits,
             snapshots: Snapshots::default(),
@@ -265,9 +326,9 @@ impl LakeBuilder {
             wrap_store: self.wrap_store,
             buckets: Buckets::default(),
             template,
-            introspection: tokio::sync::OnceCell::new(),
         });
-        Ok(Lake::over(shared))
+        let access = Arc::clone(&shared.everything);
+        Ok(Lake::over(shared, access))
     }
 }
 
@@ -284,11 +345,14 @@ impl Lake {
         }
     }
 
-    fn over(shared: Arc<Shared>) -> Self {
+    pub(crate) fn over(shared: Arc<Shared>, access: Arc<Access>) -> Self {
         Scope {
             shared,
+            access,
             pins: Arc::default(),
             chain: Arc::default(),
+            max_staleness: None,
+            stop: Arc::default(),
         }
         .lake()
     }
@@ -296,12 +360,35 @@ impl Lake {
     /// A fresh session: settings of other sessions don't reach it.
     #[must_use]
     pub fn session(&self) -> Self {
-        Self::over(Arc::clone(&self.scope.shared))
+        let Scope { shared, access, .. } = &self.scope;
+        Self::over(Arc::clone(shared), Arc::clone(access))
     }
 
-    /// What is declared.
+    /// The same lake for somebody with this role: the same caches and limits, other tables.
+    ///
+    /// # Errors
+    /// The role names what doesn't exist, or one of its conditions is none.
+    pub fn with_role(&self, role: &Role) -> Result<Self> {
+        let shared = &self.scope.shared;
+        let access = Access::of(role, &shared.everything.catalog, shared.template.state())?;
+        Ok(Self::over(Arc::clone(shared), Arc::new(access)))
+    }
+
+    /// Name of the role; `None`: everything may be read.
+    pub fn role(&self) -> Option<&str> {
+        self.scope.access.role()
+    }
+
+    /// Whether every row and column of a table may be read.
+    pub fn reads_whole(&self, database: &str, table: &str) -> bool {
+        let Scope { shared, access, .. } = &self.scope;
+        let declared = shared.tables.declaration(database, table);
+        declared.is_some_and(|table| matches!(access.rule(database, table), Ok(None)))
+    }
+
+    /// What is declared, as far as the role sees it.
     pub fn catalog(&self) -> &Catalog {
-        &self.scope.shared.catalog
+        &self.scope.access.catalog
     }
 
     /// Where data lies.
@@ -346,7 +433,7 @@ impl Lake {
     /// There is no such table, it is no Delta table, or its store is not configured.
     pub fn location(&self, database: &str, table: &str) -> Result<neurolake_delta::Location> {
         let shared = &self.scope.shared;
-        let mut tables = shared.catalog.tables();
+        let mut tables = self.catalog().tables();
         let found = tables.find(|(of, found)| of.name == database && found.name == table);
         match found.map(|(_, table)| (table, &table.source)) {
             Some((table, neurolake_model::Source::Delta { uri })) => {
@@ -358,6 +445,27 @@ impl Lake {
                 format!("there is no Delta table `{database}.{table}`"),
             )),
         }
+    }
+
+    /// The version of a Delta table that is at least this new.
+    pub(crate) async fn at_least(&self, wanted: &MinVersion) -> Result<()> {
+        let MinVersion {
+            database,
+            table,
+            version,
+        } = wanted;
+        let location = self.location(database, table)?;
+        let snapshots = &self.scope.shared.snapshots;
+        let snapshot = snapshots.refreshed(&location, Some(*version)).await;
+        let found = snapshot.map_or(0, |snapshot| snapshot.version());
+        if found >= *version {
+            return Ok(());
+        }
+        Err(Error::new(
+            Kind::Timeout,
+            format!("`{database}.{table}` is not at version {version} yet, it is at {found}"),
+        )
+        .with_hint("try again in a moment"))
     }
 
     /// The columns that a table answers with. Its name may hold a version: `spikes@12`.
@@ -399,7 +507,7 @@ impl Lake {
 impl fmt::Debug for Lake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lake")
-            .field("catalog", &self.scope.shared.catalog.name)
+            .field("catalog", &self.catalog().name)
             .finish_non_exhaustive()
     }
 }

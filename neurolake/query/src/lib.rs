@@ -4,29 +4,36 @@
 //! variables and files of settings: doors hand it a [`Request`], programs hand it [`Stores`].
 //!
 //! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
-//! lies), [`tail`] (rows on their way to a table), [`catalog`] (names to tables, lazily), `sources`
+//! lies), [`tail`] (rows on their way to a table), [`catalog`] (names to tables, lazily), [`access`] (who may read what), `sources`
 //! (one file per kind of table), [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
-//! request to a stream of record batches), [`pg`] (the same for clients of PostgreSQL), `planner` (the last look at a plan), `limited` (ends a
-//! stream that takes too long), [`doctor`] (what is wrong with a lake), [`error`].
+//! request to a stream of record batches), [`prepared`] (what a statement will answer), [`pg`] (the same for clients of PostgreSQL), `planner` (the last look at a plan), `limited` (ends a
+//! stream that takes too long), `inputs` (what an answer was made from), `stop` (ends joins that never wait), [`doctor`] (what is wrong with a lake), [`error`].
 
+pub mod access;
 pub mod catalog;
 pub mod doctor;
 pub mod error;
+mod inputs;
 pub mod lake;
 mod limited;
 pub mod pg;
 mod planner;
 pub mod policy;
+pub mod prepared;
 pub mod schema;
 pub mod session;
 mod sources;
+mod stop;
 pub mod stores;
 pub mod suggest;
 pub mod tail;
 
+pub use access::Role;
 pub use error::{Error, Kind, Result};
+pub use inputs::Inputs;
 pub use lake::{Lake, LakeBuilder, Limits};
-pub use session::{Answer, Request};
+pub use prepared::Prepared;
+pub use session::{Answer, MinVersion, Request};
 pub use sources::function::{Arguments, FunctionTable};
 pub use stores::{
     LockSettings, ObjectStoreSettings, PostgresSettings, SecretString, SheetsSettings, Store,

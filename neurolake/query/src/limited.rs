@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::{Error, Kind, Result};
+use crate::stop::Stop;
 
 /// What one query may still use.
 pub(crate) struct Bounds {
@@ -44,7 +46,7 @@ impl Bounds {
     }
 }
 
-fn timeout(length: Duration) -> Error {
+pub(crate) fn timeout(length: Duration) -> Error {
     Error::new(
         Kind::Timeout,
         format!("the query was stopped after {length:?}, its deadline"),
@@ -64,7 +66,11 @@ fn too_many(max_rows: usize) -> Error {
 pub(crate) fn limited(
     mut stream: SendableRecordBatchStream,
     bounds: &Bounds,
+    stop: Arc<Stop>,
 ) -> SendableRecordBatchStream {
+    if let Some(deadline) = bounds.deadline {
+        stop.set_at(deadline);
+    }
     let schema = stream.schema();
     // One batch ahead keeps both sides busy, more would only hold memory.
     let (sender, batches) = mpsc::channel(1);
@@ -83,6 +89,7 @@ pub(crate) fn limited(
         schema,
         batches,
         abort,
+        stop,
         outcome: Some(outcome),
         sleep: bounds
             .deadline
@@ -99,6 +106,7 @@ struct Limited {
     schema: SchemaRef,
     batches: mpsc::Receiver<DataFusionResult<RecordBatch>>,
     abort: AbortHandle,
+    stop: Arc<Stop>,
     outcome: Option<Outcome>,
     sleep: Option<(Pin<Box<Sleep>>, Duration)>,
     max_rows: Option<usize>,
@@ -108,6 +116,7 @@ struct Limited {
 
 impl Limited {
     fn end(&mut self, error: Error) -> Poll<Option<DataFusionResult<RecordBatch>>> {
+        self.stop.set();
         self.abort.abort();
         self.is_done = true;
         Poll::Ready(Some(Err(error.into())))
@@ -170,6 +179,7 @@ impl RecordBatchStream for Limited {
 
 impl Drop for Limited {
     fn drop(&mut self) {
+        self.stop.set();
         self.abort.abort();
     }
 }

@@ -33,12 +33,13 @@ use datafusion::sql::sqlparser::ast;
 
 pub(crate) use self::introspection::Introspection;
 pub use self::names::column_names;
-pub use self::types::type_name;
+pub use self::types::{modifier as type_modifier, type_name};
 use crate::catalog::{SessionCatalog, UNNAMED};
 use crate::error::Result;
 use crate::lake::{Lake, Scope};
 use crate::limited::{Bounds, limited};
 use crate::session::{self, Answer, smaller};
+use crate::stop::Stop;
 
 /// Version of PostgreSQL that clients are told to expect.
 pub const SERVER_VERSION: &str = "15.0";
@@ -107,8 +108,8 @@ impl Lake {
     /// # Errors
     /// The tables that describe the lake can't be made; a bug.
     pub async fn postgres_session(&self, user: &str, variables: Arc<Variables>) -> Result<Session> {
-        let shared = &self.scope.shared;
-        let introspection = shared
+        let access = &self.scope.access;
+        let introspection = access
             .introspection
             .get_or_try_init(|| Introspection::new(&self.scope))
             .await?;
@@ -144,6 +145,7 @@ impl Session {
         // Each statement sees tables as they are when it begins.
         let scope = Scope {
             pins: Arc::default(),
+            stop: Arc::default(),
             ..self.lake.scope.clone()
         };
         let lake = Lake {
@@ -168,12 +170,13 @@ impl Session {
     fn context(&self, scope: Scope) -> SessionContext {
         let mut state = self.introspection.state().clone();
         state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
-        let name = scope.shared.catalog.name.clone();
+        let name = scope.access.catalog.name.clone();
         let config = state.config_mut();
         let options = config.options_mut();
         options.catalog.default_catalog.clone_from(&name);
         options.catalog.default_schema = self.default_database().unwrap_or(UNNAMED.to_owned());
         config.set_extension(Arc::clone(&scope.chain));
+        config.set_extension(Arc::clone(&scope.stop));
         let context = SessionContext::new_with_state(state);
         functions::register(&context, self);
         context.register_catalog(
@@ -230,8 +233,14 @@ impl Planned {
         let mut types = self.plan.get_parameter_types()?;
         let mut fields: HashMap<String, FieldRef> = HashMap::new();
         self.plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::Limit(limit) = node {
+                for count in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                    guess(count, &DataType::Int64, &mut types);
+                }
+            }
             for expression in node.expressions() {
                 expression.apply(|expression| {
+                    find_any(expression, node, &mut types);
                     find_parameter(expression, &mut types, &mut fields);
                     Ok(TreeNodeRecursion::Continue)
                 })?;
@@ -269,12 +278,14 @@ impl Planned {
             smaller(deadline, self.limits.deadline),
             self.limits.max_rows,
         );
+        let stop = self.state.config().get_extension::<Stop>();
         let stream = bounds
             .in_time(session::start(&self.state, self.plan, parameters))
             .await??;
         Ok(Answer {
+            inputs: None,
             schema: stream.schema(),
-            stream: limited(stream, &bounds),
+            stream: limited(stream, &bounds, stop.unwrap_or_default()),
         })
     }
 }
@@ -327,8 +338,29 @@ fn cut(expression: &mut Expr) -> bool {
     is_instant
 }
 
+/// The type of a parameter of which nothing else is known.
+fn guess(expression: &Expr, data_type: &DataType, types: &mut HashMap<String, Option<DataType>>) {
+    if let Expr::Placeholder(placeholder) = expression {
+        types
+            .entry(placeholder.id.clone())
+            .or_default()
+            .get_or_insert_with(|| data_type.clone());
+    }
+}
+
+/// `x = any($1)`: a list of what `x` is.
+fn find_any(expression: &Expr, node: &LogicalPlan, types: &mut HashMap<String, Option<DataType>>) {
+    if let Expr::ScalarFunction(call) = expression
+        && let ("array_has", [list, item]) = (call.name(), call.args.as_slice())
+        && let Some(input) = node.inputs().first()
+        && let Ok(item) = item.get_type(input.schema())
+    {
+        guess(list, &DataType::new_list(item, true), types);
+    }
+}
+
 /// `$1::int` says what `$1` is, where nothing else does.
-fn find_parameter(
+pub(crate) fn find_parameter(
     expression: &Expr,
     types: &mut HashMap<String, Option<DataType>>,
     fields: &mut HashMap<String, FieldRef>,

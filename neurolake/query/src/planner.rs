@@ -13,6 +13,7 @@ use datafusion::physical_plan::ExecutionPlan;
 
 use crate::error::Error;
 use crate::sources::function::{FunctionProvider, provider_of};
+use crate::stop::{Stop, stoppable};
 
 /// Refuses what an optimized plan shouldn't hold, then plans as usual.
 #[derive(Debug)]
@@ -34,7 +35,11 @@ impl QueryPlanner for Planner {
         session: &dyn Session,
     ) -> DataFusionResult<Arc<dyn ExecutionPlan>> {
         check_arguments(plan)?;
-        self.inner.create_physical_plan(plan, session).await
+        let plan = self.inner.create_physical_plan(plan, session).await?;
+        match session.config().get_extension::<Stop>() {
+            Some(stop) => stoppable(plan, &stop),
+            None => Ok(plan),
+        }
     }
 }
 

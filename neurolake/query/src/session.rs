@@ -26,10 +26,12 @@ use futures::future::BoxFuture;
 
 use crate::catalog::{self, SessionCatalog, UNNAMED};
 use crate::error::{Error, Kind, Result};
+use crate::inputs::{Inputs, is_repeatable};
 use crate::lake::{Lake, Limits, Scope};
 use crate::limited::{Bounds, limited};
 use crate::planner::Planner;
 use crate::policy;
+use crate::stop::Stop;
 
 /// A statement with its parameters.
 #[derive(Debug, Clone)]
@@ -42,6 +44,22 @@ pub struct Request {
     pub deadline: Option<Duration>,
     /// How many rows it may answer, if less than [`Limits::max_rows`].
     pub max_rows: Option<usize>,
+    /// How long ago the versions that it reads may have been the newest. `None`: about half a
+    /// second, at no cost. Less costs a look at each table.
+    pub max_staleness: Option<Duration>,
+    /// Versions that it must not be answered without.
+    pub min_versions: Vec<MinVersion>,
+}
+
+/// A version of a Delta table, or a later one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MinVersion {
+    /// Name of the database.
+    pub database: String,
+    /// Name of the table.
+    pub table: String,
+    /// The number of the version.
+    pub version: u64,
 }
 
 impl Request {
@@ -52,6 +70,8 @@ impl Request {
             parameters: None,
             deadline: None,
             max_rows: None,
+            max_staleness: None,
+            min_versions: Vec::new(),
         }
     }
 }
@@ -63,6 +83,8 @@ pub struct Answer {
     /// The rows. The query runs on the runtime that [`Lake::query`] was called on, so the stream
     /// may be read from any other. Dropping it cancels the query.
     pub stream: SendableRecordBatchStream,
+    /// What it is made from. `None`: the same question may be answered otherwise at any time.
+    pub inputs: Option<Inputs>,
 }
 
 impl Lake {
@@ -77,16 +99,39 @@ impl Lake {
             smaller(request.deadline, limits.deadline),
             smaller(request.max_rows, limits.max_rows),
         );
-        let stream = bounds.in_time(self.start(request)).await??;
+        let stop = Arc::<Stop>::default();
+        let started = self.start(request, Arc::clone(&stop));
+        let (stream, inputs) = bounds.in_time(started).await??;
         Ok(Answer {
+            inputs,
             schema: stream.schema(),
-            stream: limited(stream, &bounds),
+            stream: limited(stream, &bounds, stop),
         })
     }
 
-    async fn start(&self, request: Request) -> Result<SendableRecordBatchStream> {
-        let (state, plan) = plan(&self.session(), &request.sql).await?;
-        start(&state, plan, request.parameters).await
+    async fn start(
+        &self,
+        request: Request,
+        stop: Arc<Stop>,
+    ) -> Result<(SendableRecordBatchStream, Option<Inputs>)> {
+        for wanted in &request.min_versions {
+            self.at_least(wanted).await?;
+        }
+        let lake = Scope {
+            pins: Arc::default(),
+            max_staleness: request.max_staleness,
+            stop,
+            ..self.scope.clone()
+        }
+        .lake();
+        let (state, plan) = plan(&lake, &request.sql).await?;
+        let pins = &lake.scope.pins;
+        if !is_repeatable(&plan) {
+            pins.noted().changes();
+        }
+        let stream = start(&state, plan, request.parameters).await?;
+        let inputs = pins.noted().inputs();
+        Ok((stream, inputs))
     }
 }
 
@@ -115,7 +160,7 @@ pub(crate) fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 }
 
 /// Puts values in, and refuses values that the statement has no place for.
-fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Result<LogicalPlan> {
+pub(crate) fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Result<LogicalPlan> {
     let names = plan.get_parameter_names()?;
     if let ParamValues::List(values) = &parameters {
         let highest = names
@@ -350,7 +395,7 @@ pub(crate) fn context(scope: &Scope) -> SessionContext {
     // Not by a builder, which registers each function again.
     let mut state = shared.template.state().clone();
     state.register_catalog_list(Arc::new(MemoryCatalogProviderList::new()));
-    let name = shared.catalog.name.clone();
+    let name = scope.access.catalog.name.clone();
     let config = state.config_mut();
     config
         .options_mut()
@@ -359,6 +404,7 @@ pub(crate) fn context(scope: &Scope) -> SessionContext {
         .clone_from(&name);
     UNNAMED.clone_into(&mut config.options_mut().catalog.default_schema);
     config.set_extension(Arc::clone(&scope.chain));
+    config.set_extension(Arc::clone(&scope.stop));
     let context = SessionContext::new_with_state(state);
     context.register_catalog(name, Arc::new(SessionCatalog::new(scope.clone())));
     context

@@ -8,6 +8,7 @@ use neurolake_delta::At;
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
+use crate::inputs::Input;
 use crate::lake::Scope;
 use crate::schema::Difference;
 
@@ -33,6 +34,21 @@ pub(crate) trait Source: Send + Sync {
 
     /// Whether it is made anew each time, since it has no version to keep.
     fn is_cheap(&self) -> bool {
+        false
+    }
+
+    /// Whether it has versions, and notes in the session which one was read.
+    fn has_versions(&self) -> bool {
+        false
+    }
+
+    /// Whether whoever reads it now would read what was read then.
+    async fn is_unchanged(&self, _scope: &Scope, _input: &Input) -> bool {
+        false
+    }
+
+    /// Whether it reads other tables of the catalog.
+    fn reads_tables(&self) -> bool {
         false
     }
 

@@ -12,6 +12,7 @@ use neurolake_query::{ObjectStoreSettings, Store};
 use serde::Serialize;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use crate::accounts::Client;
 use crate::doors::Doors;
 use crate::guard::is_local;
 
@@ -74,29 +75,47 @@ struct Described<'a> {
     options: BTreeMap<&'a str, &'a str>,
 }
 
-pub(crate) async fn stores(State(doors): State<Doors>, request: Request) -> Response {
+pub(crate) async fn stores(client: Client, request: Request) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let is_local = is_local(request.headers(), peer.map(|ConnectInfo(peer)| *peer));
-    let stores = &doors.shared.lake.stores().by_name;
+    // A file doesn't know roles.
+    let may_read_files = client.principal.lake.role().is_none();
+    let stores = &client.principal.lake.stores().by_name;
     let stores = stores
         .iter()
-        .map(|(name, store)| (name.as_str(), describe(store, is_local)))
+        .map(|(name, store)| {
+            let described = match may_read_files {
+                true => describe(store, is_local),
+                false => through_server(kind(store)),
+            };
+            (name.as_str(), described)
+        })
         .collect();
     Json(Document { stores }).into_response()
 }
 
 fn describe(store: &Store, is_local: bool) -> Described<'_> {
-    let through_server = |kind| Described {
+    match store {
+        Store::Objects(settings) => objects(settings, is_local),
+        store => through_server(kind(store)),
+    }
+}
+
+fn kind(store: &Store) -> &'static str {
+    match store {
+        Store::Objects(_) => "objects",
+        Store::Postgres(_) => "postgres",
+        Store::Sheets(_) => "sheets",
+        Store::Copies { .. } => "copies",
+    }
+}
+
+fn through_server(kind: &'static str) -> Described<'static> {
+    Described {
         kind,
         direct: false,
         local: None,
         options: BTreeMap::new(),
-    };
-    match store {
-        Store::Objects(settings) => objects(settings, is_local),
-        Store::Postgres(_) => through_server("postgres"),
-        Store::Sheets(_) => through_server("sheets"),
-        Store::Copies { .. } => through_server("copies"),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,16 +15,19 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{Extension, Router};
 use neurolake_model::Endpoints;
-use neurolake_query::Lake;
+use neurolake_query::{Error, Kind, Lake, Result};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use crate::accounts::{Account, Accounts};
 use crate::admission::Admission;
 use crate::health::Health;
 use crate::identity::RequestId;
+use crate::kept::{self, Kept};
+use crate::pg::Tls;
 use crate::refusal::Refusal;
 use crate::rest::Description;
 use crate::{document, graphql, guard, health, identity, rest, site, sql};
@@ -36,6 +40,10 @@ const STACK_BYTES: usize = 16 << 20;
 pub struct Settings {
     /// Where clients reach these doors; stands in `catalog.json`.
     pub endpoints: Endpoints,
+    /// Who may ask. None: everybody, everything.
+    pub accounts: Vec<Account>,
+    /// Certificate and key for clients of PostgreSQL, who then can't come in without.
+    pub pg_tls: Option<Tls>,
     /// Folder of the catalog site. `None`: there is no site.
     pub site: Option<PathBuf>,
     /// Other web sites, such as `https://catalog.example.org`, whose pages may ask. Without any,
@@ -55,6 +63,8 @@ pub struct Settings {
     pub queue_wait: Duration,
     /// Clients of the PostgreSQL door at the same time. Each holds a socket and little memory.
     pub pg_connections: usize,
+    /// Memory for answers that are kept as long as their tables don't change. 0: none are.
+    pub cache_bytes: usize,
     /// How long running queries may go on after the end was asked for.
     pub grace: Duration,
     /// Describes `/api/rest` as OpenAPI. `None`: nobody does.
@@ -67,6 +77,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             endpoints: Endpoints::default(),
+            accounts: Vec::new(),
+            pg_tls: None,
             site: None,
             origins: Vec::new(),
             hosts: Vec::new(),
@@ -75,6 +87,7 @@ impl Default for Settings {
             queued_queries: 64,
             queue_wait: Duration::from_secs(30),
             pg_connections: 512,
+            cache_bytes: 128 << 20,
             grace: Duration::from_secs(5),
             openapi: None,
             routes: Router::new(),
@@ -93,7 +106,8 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) admission: Admission,
     pub(crate) health: Health,
-    pub(crate) graphql: graphql::Tables,
+    pub(crate) accounts: Accounts,
+    pub(crate) kept: Kept,
     /// `catalog.json` with the real endpoints.
     pub(crate) catalog: String,
     queries: QueryRuntime,
@@ -110,8 +124,8 @@ impl Doors {
     /// Doors over a lake. Nothing is listened on yet.
     ///
     /// # Errors
-    /// The system refuses threads for queries.
-    pub fn new(lake: Lake, settings: Settings) -> io::Result<Self> {
+    /// The system refuses threads for queries, or a role doesn't fit the catalog.
+    pub fn new(lake: Lake, settings: Settings) -> Result<Self> {
         let mut catalog = lake.catalog().clone();
         catalog.endpoints = settings.endpoints.clone();
         Ok(Self {
@@ -119,8 +133,11 @@ impl Doors {
                 catalog: catalog.to_json(),
                 admission: Admission::new(&settings),
                 health: Health::default(),
-                graphql: graphql::Tables::new(lake.catalog()),
-                queries: QueryRuntime::new()?,
+                kept: Kept::new(settings.cache_bytes),
+                accounts: Accounts::new(&lake, &settings.accounts)?,
+                queries: QueryRuntime::new().map_err(|error| {
+                    Error::new(Kind::Internal, "can't start threads for queries").with_source(error)
+                })?,
                 lake,
                 settings,
             }),
@@ -144,6 +161,7 @@ impl Doors {
             .route("/api/rest/", get(rest::root))
             .route("/api/rest/{database}", get(rest::database))
             .route("/api/rest/{database}/{table}", get(rest::table))
+            .route_layer(middleware::from_fn_with_state(self.clone(), kept::keep))
             .route("/api/graphql", get(graphql::get).post(graphql::post))
             .route(
                 "/api/graphql/{database}",
@@ -234,6 +252,8 @@ fn cors(settings: &Settings) -> CorsLayer {
         .allow_headers([
             header::CONTENT_TYPE,
             header::ACCEPT,
+            header::AUTHORIZATION,
+            header::IF_NONE_MATCH,
             header::RANGE,
             rest::PREFER,
         ])
@@ -241,6 +261,7 @@ fn cors(settings: &Settings) -> CorsLayer {
             HeaderName::from_static(identity::HEADER),
             header::CONTENT_RANGE,
             header::LINK,
+            header::ETAG,
         ])
 }
 
@@ -249,7 +270,10 @@ struct QueryRuntime(Option<Runtime>);
 
 impl QueryRuntime {
     fn new() -> io::Result<Self> {
+        // More than cores: whoever has little to do gets a turn beside those who never wait.
+        let threads = 2 * std::thread::available_parallelism().map_or(1, NonZero::get);
         Builder::new_multi_thread()
+            .worker_threads(threads)
             .thread_name("neurolake-query")
             .thread_stack_size(STACK_BYTES)
             .enable_all()

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, Value};
 use axum::Extension;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Path, Request};
 use axum::response::Response;
 use neurolake_query::suggest::nearest;
 use neurolake_query::{Error, Kind, Lake};
@@ -39,7 +39,7 @@ use self::names::{AGGREGATE, About};
 use self::plan::plan;
 pub(crate) use self::prepare::Tables;
 use self::prepare::{Needed, Prepared};
-use crate::doors::Doors;
+use crate::accounts::Client;
 use crate::identity::RequestId;
 use crate::refusal::Refusal;
 use crate::turn::Turn;
@@ -66,7 +66,7 @@ const DEEPEST_LISTS: usize = 3;
 const MOST_FAULTS: usize = 20;
 
 pub(crate) async fn get(
-    State(doors): State<Doors>,
+    client: Client,
     Extension(id): Extension<RequestId>,
     database: Option<Path<String>>,
     request: Request,
@@ -75,12 +75,12 @@ pub(crate) async fn get(
         Ok(media) => media,
         Err(refusal) => return refusal.respond(&id),
     };
-    let incoming = Incoming::from_address(&doors, &request);
-    respond(&doors, &id, media, database, incoming).await
+    let incoming = Incoming::from_address(&client, &request);
+    respond(&client, &id, media, database, incoming).await
 }
 
 pub(crate) async fn post(
-    State(doors): State<Doors>,
+    client: Client,
     Extension(id): Extension<RequestId>,
     database: Option<Path<String>>,
     request: Request,
@@ -89,25 +89,25 @@ pub(crate) async fn post(
         Ok(media) => media,
         Err(refusal) => return refusal.respond(&id),
     };
-    let incoming = Incoming::from_body(&doors, request).await;
-    respond(&doors, &id, media, database, incoming).await
+    let incoming = Incoming::from_body(&client, request).await;
+    respond(&client, &id, media, database, incoming).await
 }
 
 async fn respond(
-    doors: &Doors,
+    client: &Client,
     id: &RequestId,
     media: Media,
     database: Option<Path<String>>,
     incoming: Result<Incoming, Refusal>,
 ) -> Response {
-    let scope = Scope::of(doors, database);
+    let scope = Scope::of(client, database);
     let incoming = match incoming {
         Ok(incoming) => incoming,
         Err(refusal) => return media.refuse(refusal.status(), &[Fault::from(refusal)], id),
     };
     match outline(&scope, id, &incoming).await {
         Ok(outline) => {
-            let (data, faults) = outline.fill(doors, id).await;
+            let (data, faults) = outline.fill(client, id).await;
             media.answer(&data, &faults, id)
         }
         Err(mut faults) => {
@@ -158,24 +158,24 @@ type Resolved = (Asked, Option<(usize, About)>);
 
 /// The tables that an address is about: all, or those of one database.
 struct Scope<'a> {
-    doors: &'a Doors,
+    client: &'a Client,
     database: Option<String>,
 }
 
 impl<'a> Scope<'a> {
-    fn of(doors: &'a Doors, database: Option<Path<String>>) -> Self {
+    fn of(client: &'a Client, database: Option<Path<String>>) -> Self {
         Self {
-            doors,
+            client,
             database: database.map(|Path(database)| database),
         }
     }
 
     fn lake(&self) -> &Lake {
-        &self.doors.shared.lake
+        &self.client.principal.lake
     }
 
     fn tables(&self) -> &Tables {
-        &self.doors.shared.graphql
+        &self.client.principal.graphql
     }
 
     fn knows(&self, table: usize) -> bool {
@@ -228,11 +228,12 @@ impl<'a> Scope<'a> {
             let prepared = tables.prepare(lake, key);
             return Ok((None, prepared.map_err(Refusal::from)?));
         }
-        let turn = Turn::begin(self.doors, id).await?;
+        let turn = Turn::begin(self.client, id).await?;
         let key = tables.open(lake, &turn, &needed).await;
         let key = key.map_err(Refusal::from)?;
-        let shared = Arc::clone(&self.doors.shared);
-        let prepared = turn.on_queries(async move { shared.graphql.prepare(&shared.lake, key) });
+        let principal = Arc::clone(&self.client.principal);
+        let prepared =
+            turn.on_queries(async move { principal.graphql.prepare(&principal.lake, key) });
         let prepared = prepared.await.map_err(Refusal::from)?;
         Ok((Some(turn), prepared))
     }

@@ -4,22 +4,72 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
+use crate::accounts::Accounts;
 use crate::doors::{Doors, Settings};
 use crate::identity::RequestId;
 use crate::refusal::Refusal;
 
 /// Lets a request through, or says why not.
-pub(crate) async fn guard(State(doors): State<Doors>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard(
+    State(doors): State<Doors>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let settings = &doors.shared.settings;
-    let refusal = check_host(settings, &request).or_else(|| check_origin(settings, &request));
+    let refusal = check_host(settings, &request)
+        .or_else(|| check_origin(settings, &request))
+        .or_else(|| check_account(&doors.shared.accounts, &mut request).err());
     match (refusal, request.extensions().get::<RequestId>()) {
         (Some(refusal), Some(id)) => refusal.respond(&id.clone()),
         _ => next.run(request).await,
     }
+}
+
+/// The catalog, its site and whether the server is well are for everybody; rows are not.
+fn check_account(accounts: &Accounts, request: &mut Request) -> Result<(), Refusal> {
+    let path = request.uri().path();
+    let mut parts = path.split('/').skip(1);
+    let place = parts.next().unwrap_or_default();
+    if !matches!(place, "api" | "v1" | "metrics") {
+        return Ok(());
+    }
+    let principal = accounts.of_headers(request.headers())?;
+    if place == "v1" {
+        let (what, database, table) = (parts.next(), parts.next(), parts.next());
+        let named = database.unwrap_or_default();
+        let name = format!("{named}.{}", table.unwrap_or_default());
+        let is_allowed = match what {
+            // Names are identifiers: none needs to be written otherwise in an address.
+            Some("tail") => {
+                principal.lake.role().is_none()
+                    || principal.lake.reads_whole(named, table.unwrap_or_default())
+            }
+            _ if request.method() == Method::POST => principal.may_ingest(&name),
+            Some("ingest") if table.is_some() => {
+                principal.may_ingest(&name)
+                    || principal.lake.reads_whole(named, table.unwrap_or_default())
+            }
+            Some("ingest") => principal.lake.role().is_none(),
+            _ => true,
+        };
+        if !is_allowed {
+            let (account, role) = (&principal.name, principal.role());
+            return Err(Refusal::forbidden(format!(
+                "the account `{account}` with the role `{role}` may not do this with `{name}`"
+            ))
+            .with_hint("ask whoever keeps the roles"));
+        }
+    }
+    // Its counters tell of every table.
+    if place == "metrics" && principal.lake.role().is_some() {
+        return Err(Refusal::forbidden("the counters are for the role `all`"));
+    }
+    request.extensions_mut().insert(principal);
+    Ok(())
 }
 
 /// The `Host` of a request, or the authority of its address in HTTP/2.

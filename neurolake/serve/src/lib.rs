@@ -4,23 +4,26 @@
 //! a door makes a small [`neurolake_query::Request`] and passes on what comes back. It reads no
 //! environment and no files of settings; a program hands it [`Settings`].
 //!
-//! Read in this order: [`doors`] (what is answered where), `guard` (who may ask), `identity` (which
+//! Read in this order: [`doors`] (what is answered where), `guard` (who may ask), `accounts` (as whom), `identity` (which
 //! request it was), `sql` (the SQL door), `rest` (the same for one table in PostgREST's words),
 //! `graphql` (for several, in Hasura's), `select` (a question about one table, as data), `turn` (the one
 //! way into the engine), `format` (which form the client wants), `parameters`,
-//! `admission` (how many at once), `running` (a query and its body), [`encode`] (rows to bytes),
+//! `admission` (how many at once), `kept` (answers that are given again), `running` (a query and its body), [`encode`] (rows to bytes),
 //! `refusal` (errors), `document` (the catalog and its stores), `health`, `site`, [`pg`] (the same for clients of
-//! PostgreSQL).
+//! PostgreSQL), [`flight`] (for clients of Arrow Flight SQL).
 
+mod accounts;
 mod admission;
 mod document;
 pub mod doors;
 pub mod encode;
+pub mod flight;
 mod format;
 mod graphql;
 mod guard;
 mod health;
 mod identity;
+mod kept;
 mod parameters;
 pub mod pg;
 mod redact;
@@ -32,7 +35,9 @@ mod site;
 mod sql;
 mod turn;
 
+pub use accounts::Account;
 pub use doors::{Doors, Settings};
 pub use encode::{Encoder, Format, pieces};
-pub use pg::PgDoor;
+pub use flight::FlightDoor;
+pub use pg::{PgDoor, Tls};
 pub use rest::Description;

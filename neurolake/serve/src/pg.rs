@@ -5,13 +5,14 @@
 //! statement runs on the threads for queries, its rows are sent as they come, and a cancel request,
 //! a deadline or a client that is gone ends it.
 //!
-//! Read in this order: [`PgDoor`] (listens), `connection` (one client's messages), `statement`
+//! Read in this order: [`PgDoor`] (listens), `connection` (one client's messages), `login` (who it is), `statement`
 //! (what it asks for), `variables` (what it sets), `rows` (a running statement), `wire` (types and
 //! values), `spelling` (values as text), `copy`, `error`.
 
 mod connection;
 mod copy;
 mod error;
+mod login;
 mod rows;
 mod spelling;
 mod statement;
@@ -24,13 +25,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pgwire::api::{ConnectionManager, RandomPidSecretKeyGenerator};
-use pgwire::tokio::process_socket;
+use pgwire::tokio::{TlsAcceptor, process_socket};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::connection::Connection;
+pub use self::login::Tls;
 use crate::doors::{Doors, Shared};
 
 /// How long nothing is accepted after the system refused to.
@@ -42,18 +44,24 @@ pub struct PgDoor {
     connections: Arc<ConnectionManager>,
     keys: Arc<RandomPidSecretKeyGenerator>,
     places: Arc<Semaphore>,
+    tls: Option<TlsAcceptor>,
 }
 
 impl PgDoor {
     /// A door over the same lake, threads and limits as the HTTP doors.
-    pub fn new(doors: &Doors) -> Self {
+    ///
+    /// # Errors
+    /// The certificate or its key can't be used.
+    pub fn new(doors: &Doors) -> io::Result<Self> {
         let shared = Arc::clone(&doors.shared);
-        Self {
+        let tls = shared.settings.pg_tls.as_ref();
+        Ok(Self {
+            tls: tls.map(Tls::acceptor).transpose()?,
             connections: Arc::new(ConnectionManager::new()),
             keys: Arc::default(),
             places: Arc::new(Semaphore::new(shared.settings.pg_connections)),
             shared,
-        }
+        })
     }
 
     /// Answers until `end` is there; then running statements get
@@ -90,10 +98,11 @@ impl PgDoor {
             Arc::clone(&self.keys),
             Arc::clone(&self.places).try_acquire_owned().ok(),
         );
+        let tls = self.tls.clone();
         async move {
             let outcome = match watch(socket) {
                 Ok((socket, watch)) => tokio::select! {
-                    outcome = process_socket(socket, None, connection) => outcome,
+                    outcome = process_socket(socket, tls, connection) => outcome,
                     // Whatever runs for this client ends with it.
                     () = gone(watch) => Ok(()),
                 },

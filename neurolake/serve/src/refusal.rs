@@ -53,6 +53,16 @@ impl Refusal {
         Self::new(StatusCode::FORBIDDEN, "not_allowed", message)
     }
 
+    pub(crate) fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", message).with_hint(
+            "send `Authorization: Bearer TOKEN`, or the account's name and its token as user and password",
+        )
+    }
+
+    pub(crate) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", message)
+    }
+
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", message)
     }
@@ -126,6 +136,10 @@ impl Refusal {
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        if self.status == StatusCode::UNAUTHORIZED {
+            let ways = "Basic realm=\"neurolake\", charset=\"UTF-8\", Bearer realm=\"neurolake\"";
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(ways));
+        }
         headers
     }
 
@@ -137,11 +151,19 @@ impl Refusal {
     }
 }
 
+/// For extractors, whose requests have an id nonetheless: it stands in the header.
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        self.respond(&RequestId::fresh())
+    }
+}
+
 impl From<&Error> for Refusal {
     fn from(error: &Error) -> Self {
         let (status, code) = match error.kind {
             Kind::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
             Kind::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed"),
+            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
             Kind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Kind::TooMuch => (StatusCode::PAYLOAD_TOO_LARGE, "too_much"),
             Kind::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),

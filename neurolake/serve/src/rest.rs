@@ -13,7 +13,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, Schema};
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Query, Request};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::Response;
 use neurolake_query::suggest::nearest;
@@ -21,7 +21,7 @@ use neurolake_query::{Error, Kind, Result};
 
 use self::page::{Cursor, Pager, Places, content_range};
 use self::parse::Selected;
-use crate::doors::Doors;
+use crate::accounts::Client;
 use crate::encode::Format;
 use crate::format;
 use crate::identity::RequestId;
@@ -73,29 +73,26 @@ impl fmt::Debug for Description {
     }
 }
 
-pub(crate) async fn root(
-    State(doors): State<Doors>,
-    Extension(id): Extension<RequestId>,
-) -> Response {
-    described(&doors, &id, None)
+pub(crate) async fn root(client: Client, Extension(id): Extension<RequestId>) -> Response {
+    described(&client, &id, None)
 }
 
 pub(crate) async fn database(
-    State(doors): State<Doors>,
+    client: Client,
     Extension(id): Extension<RequestId>,
     path: Result<Path<String>, PathRejection>,
 ) -> Response {
     match path {
-        Ok(Path(database)) => described(&doors, &id, Some(&database)),
+        Ok(Path(database)) => described(&client, &id, Some(&database)),
         Err(error) => Refusal::bad_request(error.body_text()).respond(&id),
     }
 }
 
-fn described(doors: &Doors, id: &RequestId, database: Option<&str>) -> Response {
-    let description = doors.shared.settings.openapi.as_ref();
+fn described(client: &Client, id: &RequestId, database: Option<&str>) -> Response {
+    let description = client.shared.settings.openapi.as_ref();
     let document = description.and_then(|Description(make)| make(database));
     let Some(document) = document else {
-        let names = doors.shared.lake.catalog().databases.iter();
+        let names = client.principal.lake.catalog().databases.iter();
         let names = names.map(|database| database.name.as_str());
         let near = database.and_then(|database| nearest(database, names));
         let hint = match near {
@@ -111,24 +108,24 @@ fn described(doors: &Doors, id: &RequestId, database: Option<&str>) -> Response 
 }
 
 pub(crate) async fn table(
-    State(doors): State<Doors>,
+    client: Client,
     Extension(id): Extension<RequestId>,
     path: Result<Path<(String, String)>, PathRejection>,
     request: Request,
 ) -> Response {
     let asked = match path {
-        Ok(Path((database, table))) => asked(&doors, database, table, &request),
+        Ok(Path((database, table))) => asked(&client, database, table, &request),
         Err(error) => Err(Refusal::bad_request(error.body_text())),
     };
     let response = match asked {
-        Ok(asked) => answer(&doors, &id, asked).await,
+        Ok(asked) => answer(&client, &id, asked).await,
         Err(refusal) => Err(refusal),
     };
     response.unwrap_or_else(|refusal| refusal.respond(&id))
 }
 
 fn asked(
-    doors: &Doors,
+    client: &Client,
     database: String,
     table: String,
     request: &Request,
@@ -156,7 +153,7 @@ fn asked(
     };
     asked.read(&pairs)?;
     asked.narrow(headers)?;
-    let base = &doors.shared.settings.endpoints.http;
+    let base = &client.shared.settings.endpoints.http;
     asked.next = next_address(base, request, asked.select.limit);
     Ok(asked)
 }
@@ -270,9 +267,13 @@ struct Declared {
 }
 
 impl Declared {
-    fn of(doors: &Doors, select: &Select, schema: &Schema) -> Self {
+    fn of(client: &Client, select: &Select, schema: &Schema) -> Self {
         let name = select.table.split('@').next().unwrap_or_default();
-        let table = doors.shared.lake.catalog().table(&select.database, name);
+        let table = client
+            .principal
+            .lake
+            .catalog()
+            .table(&select.database, name);
         let declared = table.map(|table| &table.columns[..]).unwrap_or_default();
         let columns: Vec<String> = if declared.is_empty() {
             schema
@@ -292,8 +293,8 @@ impl Declared {
     }
 }
 
-async fn answer(doors: &Doors, id: &RequestId, mut asked: Asked) -> Result<Response, Refusal> {
-    let turn = Turn::begin(doors, id).await?;
+async fn answer(client: &Client, id: &RequestId, mut asked: Asked) -> Result<Response, Refusal> {
+    let turn = Turn::begin(client, id).await?;
     let schema = turn.schema(&asked.select.database, &asked.select.table);
     let schema = schema.await.map_err(|error| Refusal::from(&error))?;
     asked.select.outputs = outputs(&asked.selected, &schema);
@@ -313,7 +314,7 @@ async fn answer(doors: &Doors, id: &RequestId, mut asked: Asked) -> Result<Respo
             Ok(response)
         }
         total if asked.is_page() => {
-            let declared = Declared::of(doors, &asked.select, &schema);
+            let declared = Declared::of(client, &asked.select, &schema);
             page(&turn, asked, total, &schema, &declared).await
         }
         total => stream(turn, &asked, total, &schema).await,
@@ -380,7 +381,7 @@ async fn page(
     } else {
         content_type(format)
     };
-    Ok(manner.respond(content_type, page.body))
+    Ok(turn.made(manner.respond(content_type, page.body)))
 }
 
 /// Status and headers of so many rows.

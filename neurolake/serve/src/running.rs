@@ -13,10 +13,11 @@ use arrow::record_batch::RecordBatch;
 use axum::body::Body;
 use bytes::Bytes;
 use futures::StreamExt;
-use neurolake_query::{Error, Kind, Request, Result};
+use neurolake_query::{Error, Inputs, Kind, Lake, Request, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::accounts::{Client, Principal};
 use crate::admission::Admitted;
 use crate::doors::Shared;
 use crate::encode::{Encoder, Format, pieces};
@@ -31,6 +32,8 @@ const COLLECTED_BYTES: usize = 64 << 20;
 
 /// A part of an answer. Only [`Piece::End`] says that nothing is missing.
 enum Piece {
+    /// What the answer is made from; the first.
+    Made(Option<Inputs>),
     Bytes(Vec<u8>),
     End,
 }
@@ -65,6 +68,10 @@ impl<T> Task<Result<T>> {
     }
 }
 
+fn gone() -> Error {
+    Error::new(Kind::Timeout, "the client left")
+}
+
 fn wordless() -> Error {
     Error::new(Kind::Internal, "the query ended without a word")
         .with_hint("this is a bug; the server's log says more")
@@ -78,23 +85,29 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(
-        shared: &Arc<Shared>,
+        client: &Client,
         request: Request,
         format: Format,
         admitted: Admitted,
         id: RequestId,
     ) -> Self {
         let (sender, pieces) = mpsc::channel(QUEUE);
-        let shared_too = Arc::clone(shared);
-        let task = Task::start(shared, async move {
+        let client_too = client.clone();
+        let task = Task::start(&client.shared, async move {
+            let shared = &client_too.shared;
             let sql = request.sql.clone();
-            let mut log = Log::new(id, format.name(), &sql);
-            let outcome = produce(&shared_too, request, format, &sender, &mut log).await;
+            let mut log = client_too.log(id, format.name(), &sql);
+            let outcome = produce(
+                &client_too.principal.lake,
+                request,
+                format,
+                &sender,
+                &mut log,
+            )
+            .await;
             log.end(&outcome);
-            shared_too
-                .health
-                .saw(&shared_too.lake, &sql, outcome.as_ref().copied())
-                .await;
+            let seen = outcome.as_ref().copied();
+            shared.health.saw(&shared.lake, &sql, seen).await;
             // Whoever asked again after the end finds the place free.
             drop(admitted);
             let last = outcome.map(|()| Piece::End);
@@ -107,11 +120,16 @@ impl Running {
     }
 
     /// Waits for the first bytes, so that a query that fails at once has a status of its own.
-    pub(crate) async fn body(mut self) -> Result<Body> {
+    pub(crate) async fn body(mut self) -> Result<(Option<Inputs>, Body)> {
+        let inputs = match self.pieces.recv().await {
+            Some(Ok(Piece::Made(inputs))) => inputs,
+            Some(Err(error)) => return Err(error),
+            _ => return Err(wordless()),
+        };
         let first = match self.next().await {
             Some(first) => first?,
             // An answer of no rows may have no bytes.
-            None => return Ok(Body::empty()),
+            None => return Ok((inputs, Body::empty())),
         };
         let rest = futures::stream::unfold(Some(self), |running| async move {
             let mut running = running?;
@@ -122,7 +140,7 @@ impl Running {
         });
         let first = futures::stream::iter([Ok(first)]);
         // Compression asks again after the end.
-        Ok(Body::from_stream(first.chain(rest).fuse()))
+        Ok((inputs, Body::from_stream(first.chain(rest).fuse())))
     }
 
     async fn next(&mut self) -> Option<Result<Bytes>> {
@@ -130,7 +148,7 @@ impl Running {
             Some(Ok(Piece::Bytes(bytes))) => Some(Ok(bytes.into())),
             Some(Ok(Piece::End)) => None,
             Some(Err(error)) => Some(Err(error)),
-            None => Some(Err(wordless())),
+            Some(Ok(Piece::Made(_))) | None => Some(Err(wordless())),
         }
     }
 }
@@ -139,28 +157,30 @@ impl Running {
 pub(crate) struct Rows {
     pub(crate) schema: SchemaRef,
     pub(crate) batches: Vec<RecordBatch>,
+    inputs: Option<Inputs>,
 }
 
 /// Runs a query to its end, and makes something of its rows.
 pub(crate) async fn gather<T>(
-    shared: &Shared,
+    client: &Client,
     request: Request,
     format: Format,
     id: RequestId,
     finish: impl FnOnce(Rows) -> Result<T>,
-) -> Result<T> {
+) -> Result<(Option<Inputs>, T)> {
     let sql = request.sql.clone();
-    let mut log = Log::new(id, format.name(), &sql);
-    let rows = collect(shared, request, &mut log).await;
-    let outcome = rows.and_then(finish);
+    let shared = &client.shared;
+    let mut log = client.log(id, format.name(), &sql);
+    let rows = collect(&client.principal.lake, request, &mut log).await;
+    let outcome = rows.and_then(|mut rows| Ok((rows.inputs.take(), finish(rows)?)));
     log.end(&outcome);
     let seen = outcome.as_ref().map(drop);
     shared.health.saw(&shared.lake, &sql, seen).await;
     outcome
 }
 
-async fn collect(shared: &Shared, request: Request, log: &mut Log) -> Result<Rows> {
-    let mut answer = shared.lake.query(request).await?;
+async fn collect(lake: &Lake, request: Request, log: &mut Log) -> Result<Rows> {
+    let mut answer = lake.query(request).await?;
     let mut batches = Vec::new();
     while let Some(batch) = answer.stream.next().await {
         let batch = batch.map_err(Error::from)?;
@@ -178,18 +198,21 @@ async fn collect(shared: &Shared, request: Request, log: &mut Log) -> Result<Row
     Ok(Rows {
         schema: answer.schema,
         batches,
+        inputs: answer.inputs,
     })
 }
 
 async fn produce(
-    shared: &Shared,
+    lake: &Lake,
     request: Request,
     format: Format,
     sender: &Sender,
     log: &mut Log,
 ) -> Result<()> {
-    let mut answer = shared.lake.query(request).await?;
+    let mut answer = lake.query(request).await?;
     let mut encoder = Encoder::new(format, &answer.schema)?;
+    let made = sender.send(Ok(Piece::Made(answer.inputs.take())));
+    made.await.map_err(|_| gone())?;
     while let Some(batch) = answer.stream.next().await {
         let batch = batch.map_err(Error::from)?;
         log.rows += batch.num_rows();
@@ -206,11 +229,33 @@ async fn send(sender: &Sender, bytes: Vec<u8>, log: &mut Log) -> Result<()> {
     }
     log.bytes += bytes.len();
     let sent = sender.send(Ok(Piece::Bytes(bytes))).await;
-    sent.map_err(|_| Error::new(Kind::Timeout, "the client left"))
+    sent.map_err(|_| gone())
+}
+
+impl Client {
+    fn log(&self, id: RequestId, form: &'static str, sql: &str) -> Log {
+        Log::new(&self.principal, self.door, id, form, sql)
+    }
+
+    /// One line about an answer that was given again.
+    pub(crate) fn log_kept(&self, id: &RequestId, statement: &str, bytes: usize) {
+        tracing::info!(
+            request_id = id.as_str(),
+            outcome = "kept",
+            door = self.door,
+            account = &*self.principal.name,
+            role = self.principal.role(),
+            bytes,
+            statement,
+            "query"
+        );
+    }
 }
 
 /// One line about a query, however it ends.
 pub(crate) struct Log {
+    principal: Arc<Principal>,
+    door: &'static str,
     id: RequestId,
     form: &'static str,
     statement: String,
@@ -221,9 +266,17 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    pub(crate) fn new(id: RequestId, form: &'static str, sql: &str) -> Self {
+    pub(crate) fn new(
+        principal: &Arc<Principal>,
+        door: &'static str,
+        id: RequestId,
+        form: &'static str,
+        sql: &str,
+    ) -> Self {
         tracing::debug!(request_id = id.as_str(), sql, "query starts");
         Self {
+            principal: Arc::clone(principal),
+            door,
             id,
             form,
             statement: without_literals(sql),
@@ -261,6 +314,9 @@ impl Log {
         tracing::info!(
             request_id = self.id.as_str(),
             outcome,
+            door = self.door,
+            account = &*self.principal.name,
+            role = self.principal.role(),
             format = self.form,
             rows = self.rows,
             bytes = self.bytes,

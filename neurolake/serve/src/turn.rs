@@ -4,34 +4,47 @@
 //! rows of one statement. A turn counts as one query, however many statements it takes.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use neurolake_query::{Request, Result};
+use neurolake_query::{Inputs, Request, Result};
 
+use crate::accounts::Client;
 use crate::admission::Admitted;
-use crate::doors::{Doors, Shared};
 use crate::encode::Format;
 use crate::identity::RequestId;
+use crate::kept::Made;
+use crate::redact::without_literals;
 use crate::refusal::Refusal;
 use crate::running::{Rows, Running, Task, gather};
 
+/// What an answer was made from so far. `None`: nothing yet.
+#[derive(Default)]
+struct Noted {
+    inputs: Option<Inputs>,
+    has_changing: bool,
+    statement: String,
+}
+
 /// The right to ask, for one client's request.
 pub(crate) struct Turn {
-    shared: Arc<Shared>,
+    client: Client,
+    /// What its statements were made from.
+    made: Arc<Mutex<Noted>>,
     id: RequestId,
     admitted: Admitted,
 }
 
 impl Turn {
     /// Waits for a turn.
-    pub(crate) async fn begin(doors: &Doors, id: &RequestId) -> Result<Self, Refusal> {
-        match doors.shared.admission.admit().await {
+    pub(crate) async fn begin(client: &Client, id: &RequestId) -> Result<Self, Refusal> {
+        match client.shared.admission.admit().await {
             Ok(admitted) => Ok(Self {
-                shared: Arc::clone(&doors.shared),
+                client: client.clone(),
+                made: Arc::default(),
                 id: id.clone(),
                 admitted,
             }),
@@ -42,13 +55,13 @@ impl Turn {
     /// The columns of a table, whose name may hold a version.
     pub(crate) async fn schema(&self, database: &str, table: &str) -> Result<SchemaRef> {
         let (database, table) = (database.to_owned(), table.to_owned());
-        let shared = Arc::clone(&self.shared);
+        let client = self.client.clone();
         self.on_queries(async move {
-            let outcome = shared.lake.schema(&database, &table).await;
+            let outcome = client.principal.lake.schema(&database, &table).await;
             if let Err(error) = &outcome {
-                let health = &shared.health;
+                let health = &client.shared.health;
                 health
-                    .saw_table(&shared.lake, &database, &table, error)
+                    .saw_table(&client.shared.lake, &database, &table, error)
                     .await;
             }
             outcome
@@ -66,20 +79,36 @@ impl Turn {
         format: Format,
         finish: impl FnOnce(Rows) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let shared = Arc::clone(&self.shared);
+        let client = self.client.clone();
         let id = self.id.clone();
-        self.on_queries(async move { gather(&shared, request, format, id, finish).await })
-            .await
+        let made = Arc::clone(&self.made);
+        self.on_queries(async move {
+            let statement = without_literals(&request.sql);
+            let (inputs, outcome) = gather(&client, request, format, id, finish).await?;
+            add(&made, inputs, statement);
+            Ok(outcome)
+        })
+        .await
     }
 
     /// The rows as they come.
     pub(crate) async fn answer(self, request: Request, format: Format, manner: Manner) -> Response {
         let id = self.id.clone();
-        let running = Running::start(&self.shared, request, format, self.admitted, self.id);
+        let statement = without_literals(&request.sql);
+        let running = Running::start(&self.client, request, format, self.admitted, self.id);
         match running.body().await {
-            Ok(body) => manner.respond(content_type(format), body),
+            Ok((inputs, body)) => {
+                add(&self.made, inputs, statement);
+                let response = manner.respond(content_type(format), body);
+                made(&self.made, response)
+            }
             Err(error) => Refusal::from(&error).respond(&id),
         }
+    }
+
+    /// Says what a response was made from.
+    pub(crate) fn made(&self, response: Response) -> Response {
+        made(&self.made, response)
     }
 
     /// Work that would keep the sockets waiting.
@@ -87,8 +116,29 @@ impl Turn {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        Task::start(&self.shared, work).outcome().await
+        Task::start(&self.client.shared, work).outcome().await
     }
+}
+
+fn add(noted: &Mutex<Noted>, inputs: Option<Inputs>, statement: String) {
+    // Nothing can panic while it is held.
+    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+    match inputs {
+        Some(inputs) => noted.inputs.get_or_insert_default().add(&inputs),
+        None => noted.has_changing = true,
+    }
+    noted.statement = statement;
+}
+
+fn made(noted: &Mutex<Noted>, mut response: Response) -> Response {
+    let noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
+    if let (Some(inputs), false) = (&noted.inputs, noted.has_changing) {
+        response.extensions_mut().insert(Made {
+            inputs: inputs.clone(),
+            statement: noted.statement.clone(),
+        });
+    }
+    response
 }
 
 /// How an answer is sent, besides its rows.

@@ -95,6 +95,12 @@ pub(crate) struct Up {
     /// As with `--http`, an address of a network must be given here.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) pg: Option<String>,
+    /// Address for clients of Arrow Flight SQL; port 0 takes a free one, `none` answers none
+    /// [default: setting `flight.listen`, or 127.0.0.1:32010 if that is free].
+    ///
+    /// As with `--http`, an address of a network must be given here.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) flight: Option<String>,
     /// Let the program's simulator send events, so that there is something new to see.
     #[arg(long)]
     pub(crate) simulate: bool,

@@ -1,8 +1,9 @@
 //! Settings: from `neurolake.toml`, the environment and arguments to the values that rooms take.
 //!
 //! Read in this order: `file` (the shape of the file), `keys` (every key with its explanation),
-//! `value` (one value: literal, `env:NAME`, `file:PATH`), `stores`, `ingest`.
+//! `value` (one value: literal, `env:NAME`, `file:PATH`), `stores`, `ingest`, `accounts`.
 
+mod accounts;
 mod file;
 mod ingest;
 pub(crate) mod keys;
@@ -12,7 +13,9 @@ pub(crate) mod value;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use neurolake_query::{Limits, Stores};
+use neurolake_query::{Limits, Role, Stores};
+use neurolake_serve::{Account, Tls};
+use secrecy::ExposeSecret;
 
 use self::file::File;
 use self::value::Place;
@@ -36,6 +39,9 @@ pub(crate) struct Config {
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) http: Http,
     pub(crate) pg: Pg,
+    pub(crate) accounts: Vec<Account>,
+    pub(crate) roles: Vec<Role>,
+    pub(crate) flight: Flight,
     pub(crate) limits: Limits,
     pub(crate) ingest: Ingest,
     pub(crate) maintenance: Maintenance,
@@ -53,6 +59,7 @@ pub(crate) struct Http {
     pub(crate) hosts: Vec<String>,
     pub(crate) concurrent_queries: usize,
     pub(crate) queued_queries: usize,
+    pub(crate) cache_bytes: usize,
 }
 
 /// The PostgreSQL door.
@@ -61,6 +68,14 @@ pub(crate) struct Pg {
     pub(crate) listen: Option<String>,
     pub(crate) public: Option<String>,
     pub(crate) connections: usize,
+    pub(crate) tls: Option<Tls>,
+}
+
+/// The Arrow Flight SQL door.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    pub(crate) listen: Option<String>,
+    pub(crate) public: Option<String>,
 }
 
 impl Config {
@@ -96,11 +111,15 @@ impl Config {
             (None, Some(catalog)) => Some(base.join(place.text("catalog", catalog)?)),
             (None, None) => None,
         };
+        let (accounts, roles) = accounts::accounts(&file, &place)?;
         Ok(Self {
             data: absolute(&data)?,
             catalog,
             http: http(&file, &place)?,
             pg: pg(&file, &place)?,
+            accounts,
+            roles,
+            flight: flight(&file, &place)?,
             limits: limits(&file, &place)?,
             ingest: ingest::ingest(&file, &place)?,
             maintenance: ingest::maintenance(&file, &place)?,
@@ -108,6 +127,19 @@ impl Config {
             path,
             file,
         })
+    }
+
+    /// Where the server is reached as an account that may do everything, if accounts are needed.
+    pub(crate) fn as_owner(&self, address: &str) -> String {
+        let owner = self.accounts.iter().find(|account| account.role.is_none());
+        let (Some(owner), Ok(mut url)) = (owner, address.parse::<reqwest::Url>()) else {
+            return address.to_owned();
+        };
+        let token = owner.token.expose_secret();
+        // An address that can hold no account is none of a server.
+        let _ = url.set_username(&owner.name);
+        let _ = url.set_password(Some(token));
+        url.into()
     }
 
     /// The settings that the file holds, secrets replaced.
@@ -140,7 +172,8 @@ fn http(file: &File, place: &Place<'_>) -> Result<Http, Failure> {
     let section = &file.http;
     let defaults = neurolake_serve::Settings::default();
     let public = place.optional("http.public", section.public.as_ref())?;
-    let http = Http {
+    let mut http = Http {
+        cache_bytes: defaults.cache_bytes,
         listen: place.optional("http.listen", section.listen.as_ref())?,
         public: public.map(|public| public.trim_end_matches('/').to_owned()),
         origins: place.list("http.origins", &section.origins)?,
@@ -155,6 +188,13 @@ fn http(file: &File, place: &Place<'_>) -> Result<Http, Failure> {
             .number("http.queued_queries", section.queued_queries.as_ref())?
             .unwrap_or(defaults.queued_queries),
     };
+    if let Some(cache) = place.optional("http.cache", section.cache.as_ref())? {
+        http.cache_bytes = match cache.as_str() {
+            "0" => 0,
+            text => value::bytes(text)
+                .ok_or_else(|| place.wrong("http.cache", "a size such as 128MiB, or 0"))?,
+        };
+    }
     if let Some(public) = &http.public
         && !public.starts_with("http://")
         && !public.starts_with("https://")
@@ -178,12 +218,40 @@ fn pg(file: &File, place: &Place<'_>) -> Result<Pg, Failure> {
             "a name and a port such as lake.example.org:5432",
         ));
     }
+    let tls = match (&section.certificate, &section.key) {
+        (None, None) => None,
+        (Some(certificates), Some(key)) => Some(Tls {
+            certificates: place.text("pg.certificate", certificates)?,
+            key: place.secret("pg.key", key)?.into(),
+        }),
+        _ => return Err(place.conflict("`pg.certificate` and `pg.key` belong together")),
+    };
     Ok(Pg {
+        tls,
         listen: place.optional("pg.listen", section.listen.as_ref())?,
         public,
         connections: place
             .number("pg.connections", section.connections.as_ref())?
             .unwrap_or(defaults.pg_connections),
+    })
+}
+
+fn flight(file: &File, place: &Place<'_>) -> Result<Flight, Failure> {
+    let section = &file.flight;
+    let public = place.optional("flight.public", section.public.as_ref())?;
+    let is_address = |text: &str| {
+        let known = ["grpc://", "grpc+tls://"];
+        known.iter().any(|scheme| text.starts_with(scheme))
+    };
+    if public.as_deref().is_some_and(|public| !is_address(public)) {
+        return Err(place.wrong(
+            "flight.public",
+            "an address such as grpc+tls://lake.example.org:443",
+        ));
+    }
+    Ok(Flight {
+        listen: place.optional("flight.listen", section.listen.as_ref())?,
+        public,
     })
 }
 

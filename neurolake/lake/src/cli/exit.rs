@@ -48,7 +48,7 @@ impl From<Exit> for ExitCode {
 impl From<Kind> for Exit {
     fn from(kind: Kind) -> Self {
         match kind {
-            Kind::BadRequest | Kind::NotAllowed | Kind::NotFound => Self::Usage,
+            Kind::BadRequest | Kind::NotAllowed | Kind::Forbidden | Kind::NotFound => Self::Usage,
             Kind::TooMuch | Kind::Timeout | Kind::Broken | Kind::Internal => Self::Unanswered,
         }
     }

@@ -297,9 +297,10 @@ pub(super) fn elsewhere(context: &Context<'_>) -> Result<Option<Arc<dyn Tails>>,
     let Some(address) = configured.or_else(|| serving(&context.config.data)) else {
         return Ok(None);
     };
+    let address = context.config.as_owner(&address);
     let address = address
         .parse()
-        .map_err(|error| Failure::usage(format!("`{address}` is no address")).caused_by(error))?;
+        .map_err(|error| Failure::usage("`ingest.tail` is no address").caused_by(error))?;
     Ok(Some(Arc::new(RemoteTails::new(
         address,
         Timeouts::default(),

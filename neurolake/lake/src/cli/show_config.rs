@@ -37,8 +37,8 @@ fn effective(context: &Context<'_>) -> String {
     }
     let _ = writeln!(
         text,
-        "origins = {:?}\nhosts = {:?}\nconcurrent_queries = {}\nqueued_queries = {}",
-        http.origins, http.hosts, http.concurrent_queries, http.queued_queries
+        "origins = {:?}\nhosts = {:?}\nconcurrent_queries = {}\nqueued_queries = {}\ncache = {}",
+        http.origins, http.hosts, http.concurrent_queries, http.queued_queries, http.cache_bytes
     );
     let limits = &config.limits;
     let _ = writeln!(text, "\n[limits]\nmemory = {}", limits.memory_bytes);

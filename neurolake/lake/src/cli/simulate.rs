@@ -93,7 +93,10 @@ fn failed(error: SimulationError) -> Failure {
 }
 
 fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {
-    let serving = || ingest::serving(&context.config.data);
+    let serving = || {
+        let serving = ingest::serving(&context.config.data)?;
+        Some(context.config.as_owner(&serving))
+    };
     let url = arguments.url.clone().or_else(serving);
     SimulationSettings {
         url: url.unwrap_or_else(|| format!("http://{}", up::LISTEN)),

@@ -10,7 +10,7 @@ use catalog_gen::snippets::Snippets;
 use catalog_gen::{openapi, output};
 use datafusion::common::utils::quote_identifier;
 use neurolake_model::{Catalog, Endpoints};
-use neurolake_serve::{Doors, PgDoor, Settings};
+use neurolake_serve::{Doors, FlightDoor, PgDoor, Settings};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 
@@ -29,6 +29,8 @@ use crate::made_up::Options;
 pub(super) const LISTEN: &str = "127.0.0.1:8080";
 /// The same for clients of PostgreSQL.
 pub(super) const LISTEN_PG: &str = "127.0.0.1:6543";
+/// The same for clients of Arrow Flight SQL.
+pub(super) const LISTEN_FLIGHT: &str = "127.0.0.1:32010";
 /// Who serves the folder of data.
 pub(super) const LOCK: &str = "up.lock";
 /// Where everything is, for scripts.
@@ -43,6 +45,9 @@ pub(super) struct Running {
     /// `host:port` and database for clients of PostgreSQL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     postgres: Option<Postgres>,
+    /// Address for clients of Arrow Flight SQL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    flight: Option<String>,
     data: PathBuf,
     pid: u32,
     version: String,
@@ -58,35 +63,65 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
     let data = &context.config.data;
     prepare(data)?;
     let _lock = lock(data)?;
+    check_entry(context)?;
     // Before the long work: a port that is taken should be known at once.
     let listener = listen(context, arguments).await?;
-    let pg_listener = listen_pg(context, arguments).await?;
+    let pg = Beside {
+        context,
+        door: "pg",
+        given: arguments.pg.as_deref(),
+        configured: context.config.pg.listen.as_deref(),
+        default: LISTEN_PG,
+    };
+    let flight = Beside {
+        context,
+        door: "flight",
+        given: arguments.flight.as_deref(),
+        configured: context.config.flight.listen.as_deref(),
+        default: LISTEN_FLIGHT,
+    };
+    let pg_listener = pg.listen().await?;
+    let flight_listener = flight.listen().await?;
     let addresses = Addresses {
         http: address_of(&listener)?,
         pg: pg_listener.as_ref().map(address_of).transpose()?,
+        flight: flight_listener.as_ref().map(address_of).transpose()?,
     };
     let mut end = Box::pin(asked_to_end()?);
     let ready = tokio::select! {
         ready = get_ready(context, &addresses) => ready?,
         () = &mut end => return Ok(Exit::Done),
     };
+    let pg_door = PgDoor::new(&ready.doors).map_err(unusable)?;
     let _endpoints = ready.announce(context)?;
     let status = ready.receiving.as_ref();
     let status = status.filter(|_| context.talk.is_watched());
     let status = status.map(|receiving| tokio::spawn(status::show(receiving.totals())));
     let (ended, mut ending) = tokio::sync::watch::channel(false);
+    let flight = match flight_listener {
+        None => None,
+        Some(listener) => {
+            let mut ending = ending.clone();
+            let door = FlightDoor::new(&ready.doors)
+                .map_err(|error| Failure::system("can't start Flight SQL").caused_by(error))?;
+            Some(tokio::spawn(door.serve(listener, async move {
+                let _ = ending.wait_for(|is_ending| *is_ending).await;
+            })))
+        }
+    };
     let pg = pg_listener.map(|listener| {
+        let door = pg_door;
         let end = async move {
             let _ = ending.wait_for(|is_ending| *is_ending).await;
         };
-        tokio::spawn(PgDoor::new(&ready.doors).serve(listener, end))
+        tokio::spawn(door.serve(listener, end))
     });
     let serve = ready.doors.clone().serve(listener, async move {
         end.await;
         let _ = ended.send(true);
     });
     let served = if arguments.simulate {
-        let simulate = simulate::accompany(context, ready.running.http.clone());
+        let simulate = simulate::accompany(context, context.config.as_owner(&ready.running.http));
         tokio::select! {
             served = serve => served,
             ended = simulate => {
@@ -99,6 +134,9 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Up) -> Outcome {
     };
     if let Some(pg) = pg {
         let _ = pg.await;
+    }
+    if let Some(flight) = flight {
+        let _ = flight.await;
     }
     if let Some(status) = status {
         status.abort();
@@ -116,6 +154,26 @@ fn prepare(data: &Path) -> Result<(), Failure> {
     let ignore = data.join(".gitignore");
     if !ignore.exists() {
         fs::write(&ignore, "*\n").map_err(|error| Failure::write(&ignore, error))?;
+    }
+    Ok(())
+}
+
+fn unusable(error: io::Error) -> Failure {
+    Failure::usage("the setting `pg.certificate` can't be used").caused_by(error)
+}
+
+/// A role that doesn't fit, or a certificate, should be known at once.
+fn check_entry(context: &Context<'_>) -> Result<(), Failure> {
+    let config = &context.config;
+    if let Some(tls) = &config.pg.tls {
+        tls.check().map_err(unusable)?;
+    }
+    if config.roles.is_empty() {
+        return Ok(());
+    }
+    let lake = open::lake_with(context, open::catalog(context)?, None)?;
+    for role in &config.roles {
+        lake.engine().with_role(role)?;
     }
     Ok(())
 }
@@ -152,50 +210,66 @@ async fn listen(context: &Context<'_>, arguments: &Up) -> Result<TcpListener, Fa
     let configured = context.config.http.listen.as_deref();
     let text = given.or(configured).unwrap_or(LISTEN);
     let addresses = resolve(text).await?;
-    check_private("http", given, text, &addresses)?;
+    check_private(context, "http", given, text, &addresses)?;
     bind("--http", text, &addresses).await
 }
 
-/// There is nothing to listen on for `none`. An address that nobody chose gives way to another
-/// program's.
-async fn listen_pg(context: &Context<'_>, arguments: &Up) -> Result<Option<TcpListener>, Failure> {
-    let given = arguments.pg.as_deref();
-    let chosen = given.or(context.config.pg.listen.as_deref());
-    let text = match chosen {
-        Some("none") => return Ok(None),
-        chosen => chosen.unwrap_or(LISTEN_PG),
-    };
-    let addresses = resolve(text).await?;
-    check_private("pg", given, text, &addresses)?;
-    if chosen.is_none()
-        && let Ok(listener) = TcpListener::bind(&addresses[..]).await
-    {
-        return Ok(Some(listener));
-    }
-    let (text, addresses) = match chosen {
-        None => ("127.0.0.1:0", resolve("127.0.0.1:0").await?),
-        Some(_) => (text, addresses),
-    };
-    bind("--pg", text, &addresses).await.map(Some)
+/// A door beside HTTP, and where it may listen.
+struct Beside<'a> {
+    context: &'a Context<'a>,
+    door: &'a str,
+    given: Option<&'a str>,
+    configured: Option<&'a str>,
+    default: &'a str,
 }
 
-/// Whoever opens the lake to a network says so by hand.
+impl Beside<'_> {
+    /// There is nothing to listen on for `none`. An address that nobody chose gives way to another
+    /// program's.
+    async fn listen(&self) -> Result<Option<TcpListener>, Failure> {
+        let chosen = self.given.or(self.configured);
+        let text = match chosen {
+            Some("none") => return Ok(None),
+            chosen => chosen.unwrap_or(self.default),
+        };
+        let addresses = resolve(text).await?;
+        check_private(self.context, self.door, self.given, text, &addresses)?;
+        if chosen.is_none()
+            && let Ok(listener) = TcpListener::bind(&addresses[..]).await
+        {
+            return Ok(Some(listener));
+        }
+        let (text, addresses) = match chosen {
+            None => ("127.0.0.1:0", resolve("127.0.0.1:0").await?),
+            Some(_) => (text, addresses),
+        };
+        let option = format!("--{}", self.door);
+        bind(&option, text, &addresses).await.map(Some)
+    }
+}
+
+/// Whoever opens the lake to a network says who may come in.
 fn check_private(
+    context: &Context<'_>,
     door: &str,
     given: Option<&str>,
     text: &str,
     addresses: &[SocketAddr],
 ) -> Result<(), Failure> {
     let is_private = addresses.iter().all(|address| address.ip().is_loopback());
-    if given.is_some() || is_private {
+    if is_private || !context.config.accounts.is_empty() {
         return Ok(());
     }
+    let who = match given {
+        Some(_) => format!("`--{door}`"),
+        None => format!("the setting `{door}.listen`"),
+    };
     Err(Failure::usage(format!(
-        "the setting `{door}.listen` opens the lake to the network at {text}"
+        "{who} opens the lake to the network at {text}, and there are no accounts"
     ))
-    .hint(format!(
-        "there are no accounts; if that is meant, say so with `--{door} {text}`"
-    )))
+    .hint(
+        "write `[accounts.NAME]` with `token` and `role` in neurolake.toml, see `config --reference`",
+    ))
 }
 
 fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
@@ -208,6 +282,7 @@ fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failure> {
 struct Addresses {
     http: SocketAddr,
     pg: Option<SocketAddr>,
+    flight: Option<SocketAddr>,
 }
 
 pub(super) async fn resolve(text: &str) -> Result<Vec<SocketAddr>, Failure> {
@@ -295,6 +370,10 @@ async fn get_ready(context: &Context<'_>, addresses: &Addresses) -> Result<Ready
         let public = context.config.pg.public.clone();
         public.unwrap_or_else(|| reached(address).to_string())
     });
+    let flight = addresses.flight.map(|address| {
+        let public = context.config.flight.public.clone();
+        public.unwrap_or_else(|| format!("grpc://{}", reached(address)))
+    });
     catalog.endpoints = Endpoints {
         http: http.clone(),
         postgres: postgres.clone(),
@@ -318,6 +397,9 @@ async fn get_ready(context: &Context<'_>, addresses: &Addresses) -> Result<Ready
         hosts: context.config.http.hosts.clone(),
         concurrent_queries: context.config.http.concurrent_queries,
         queued_queries: context.config.http.queued_queries,
+        cache_bytes: context.config.http.cache_bytes,
+        accounts: context.config.accounts.clone(),
+        pg_tls: context.config.pg.tls.clone(),
         pg_connections: context.config.pg.connections,
         ..Settings::default()
     };
@@ -325,8 +407,7 @@ async fn get_ready(context: &Context<'_>, addresses: &Addresses) -> Result<Ready
         Some(receiving) => receiving.lake.clone(),
         None => open::lake(context, catalog.clone())?,
     };
-    let doors = Doors::new(lake.engine().clone(), settings)
-        .map_err(|error| Failure::system("can't start threads for queries").caused_by(error))?;
+    let doors = Doors::new(lake.engine().clone(), settings)?;
     Ok(Ready {
         doors,
         receiving,
@@ -338,6 +419,7 @@ async fn get_ready(context: &Context<'_>, addresses: &Addresses) -> Result<Ready
                 address,
                 database: catalog.name.clone(),
             }),
+            flight,
             data: data.clone(),
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -446,7 +528,7 @@ impl Ready {
             "\n{head}\n\n{site}{http}\n{door}curl {sql_address} -d '{sql}'\n{client}import neurolake\n\
              {gap}catalog = neurolake.connect(\"{catalog}\")\n\
              {gap}{python}\n\
-             {postgres}{data}{folder}\n\n{end}",
+             {postgres}{flight}{data}{folder}\n\n{end}",
             head = talk.strong(&format!("neurolake is up: {}", count(self.tables, "table"))),
             site = name("site"),
             http = running.http,
@@ -459,6 +541,9 @@ impl Ready {
                 let Postgres { address, database } = postgres;
                 let address = format!("postgresql://{address}/{database}");
                 format!("{}psql {address}\n", name("psql"))
+            }),
+            flight = running.flight.as_ref().map_or_else(String::new, |address| {
+                format!("{}{address}\n", name("Flight"))
             }),
             data = name("data"),
             folder = running.data.display(),

@@ -139,14 +139,30 @@ fn a_taken_port_and_an_open_door_are_refused_with_a_way_out() {
     let address = taken.local_addr().unwrap().to_string();
     let run = folder.expect(4, &["up", "--http", &address]);
     assert!(run.stderr.contains("--http 127.0.0.1:0"), "{}", run.stderr);
-    let run = folder.expect(4, &["up", "--http", "127.0.0.1:0", "--pg", &address]);
-    assert!(run.stderr.contains("--pg 127.0.0.1:0"), "{}", run.stderr);
+    for door in ["--pg", "--flight"] {
+        let run = folder.expect(4, &["up", "--http", "127.0.0.1:0", door, &address]);
+        let hint = format!("{door} 127.0.0.1:0");
+        assert!(run.stderr.contains(&hint), "{}", run.stderr);
+    }
     let run = folder.expect(2, &["up", "--http", "nonsense"]);
     assert!(run.stderr.contains("hint: write it like"), "{}", run.stderr);
     folder.write("neurolake.toml", "[http]\nlisten = \"0.0.0.0:0\"\n");
     let run = folder.expect(2, &["up"]);
-    assert!(run.stderr.contains("`--http 0.0.0.0:0`"), "{}", run.stderr);
-    folder.write("neurolake.toml", "[pg]\nlisten = \"0.0.0.0:0\"\n");
+    assert!(run.stderr.contains("`http.listen`"), "{}", run.stderr);
+    assert!(run.stderr.contains("[accounts.NAME]"), "{}", run.stderr);
+    for door in ["pg", "flight"] {
+        let settings = format!("[{door}]\nlisten = \"0.0.0.0:0\"\n");
+        folder.write("neurolake.toml", &settings);
+        let run = folder.expect(2, &["up", "--http", "127.0.0.1:0"]);
+        let key = format!("`{door}.listen`");
+        assert!(run.stderr.contains(&key), "{}", run.stderr);
+        folder.write("neurolake.toml", "");
+        let option = format!("--{door}");
+        let by_hand = ["up", "--http", "127.0.0.1:0", &option, "0.0.0.0:0"];
+        let run = folder.expect(2, &by_hand);
+        assert!(run.stderr.contains(&option), "{}", run.stderr);
+    }
+    folder.write("neurolake.toml", "[flight]\npublic = \"lake:1\"\n");
     let run = folder.expect(2, &["up", "--http", "127.0.0.1:0"]);
-    assert!(run.stderr.contains("`--pg 0.0.0.0:0`"), "{}", run.stderr);
+    assert!(run.stderr.contains("`flight.public`"), "{}", run.stderr);
 }

@@ -6,6 +6,7 @@ import base64
 import http.client
 import io
 import json
+import os
 import ssl
 import struct
 import urllib.error
@@ -39,6 +40,8 @@ class Server:
         if parts.username is not None:
             pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = "Basic " + base64.b64encode(pair.encode()).decode()
+        elif token := os.environ.get("NEUROLAKE_TOKEN"):
+            self._headers["Authorization"] = f"Bearer {token}"
         host = parts.netloc.rpartition("@")[2]
         self.url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
         handlers: list[Any] = []

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_pg_catalog::sql::rules::{self, SqlStatementRewriteRule};
 
 use super::rewrite;
 use crate::error::Result;
@@ -13,6 +14,21 @@ use crate::session::check_nesting;
 
 static COMPATIBILITY: LazyLock<PostgresCompatibilityParser> =
     LazyLock::new(PostgresCompatibilityParser::new);
+
+/// The same for statements about data, without the rule that takes away subqueries which can't be
+/// planned: it gives null in their place, and the first of several rows.
+static ABOUT_DATA: LazyLock<Vec<Box<dyn SqlStatementRewriteRule>>> = LazyLock::new(|| {
+    vec![
+        Box::new(rules::AliasDuplicatedProjectionRewrite),
+        Box::new(rules::ResolveUnqualifiedIdentifier),
+        Box::new(rules::RewriteArrayAnyAllOperation),
+        Box::new(rules::StripCallableQualifier),
+        Box::new(rules::FixArrayLiteral),
+        Box::new(rules::CurrentUserVariableToSessionUserFunctionCall),
+        Box::new(rules::StripCollate),
+        Box::new(rules::FixVersionColumnName),
+    ]
+});
 
 /// How deep a statement may be nested.
 const DEEPEST: usize = 50;
@@ -38,7 +54,8 @@ fn parsed(sql: &str) -> std::result::Result<Vec<Statement>, ParserError> {
     Ok(statements
         .into_iter()
         .map(|statement| {
-            let mut statement = COMPATIBILITY.rewrite(statement);
+            let rules = ABOUT_DATA.iter();
+            let mut statement = rules.fold(statement, |statement, rule| rule.rewrite(statement));
             rewrite::of_any(&mut statement);
             statement
         })
@@ -47,7 +64,15 @@ fn parsed(sql: &str) -> std::result::Result<Vec<Statement>, ParserError> {
 
 fn asks_the_catalog(sql: &str) -> bool {
     let sql = sql.to_ascii_lowercase();
-    ["pg_", "information_schema", "abort"]
-        .iter()
-        .any(|word| sql.contains(word))
+    [
+        "pg_",
+        "information_schema",
+        "abort",
+        "regclass",
+        "regtype",
+        "regproc",
+        "regnamespace",
+    ]
+    .iter()
+    .any(|word| sql.contains(word))
 }

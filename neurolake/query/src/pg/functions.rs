@@ -98,13 +98,9 @@ pub(super) fn register_fixed(context: &SessionContext) {
         ("version", &[0], text(&version())),
     ];
     for (name, arguments, value) in fixed {
-        let arguments = arguments.iter().map(|count| match count {
-            0 => TypeSignature::Nullary,
-            count => TypeSignature::Any(*count),
-        });
         context.register_udf(ScalarUDF::from(Fixed {
             name,
-            signature: Signature::one_of(arguments.collect(), Volatility::Stable),
+            signature: counts(arguments),
             value,
         }));
     }
@@ -151,13 +147,6 @@ pub(super) fn register(context: &SessionContext, session: &Session) {
         comments: Arc::clone(session.introspection.comments()),
         user: Arc::clone(&session.user),
         path: session.search_path().into(),
-    };
-    let counts = |counts: &[usize]| {
-        let counts = counts.iter().map(|count| match count {
-            0 => TypeSignature::Nullary,
-            count => TypeSignature::Any(*count),
-        });
-        Signature::one_of(counts.collect(), Volatility::Stable)
     };
     let texts = DataType::new_list(DataType::Utf8, true);
     for (name, signature, return_type, body) in [
@@ -220,6 +209,15 @@ pub(super) fn register(context: &SessionContext, session: &Session) {
             body,
         }));
     }
+}
+
+/// So many arguments of any types, or so many.
+fn counts(counts: &[usize]) -> Signature {
+    let counts = counts.iter().map(|count| match count {
+        0 => TypeSignature::Nullary,
+        count => TypeSignature::Any(*count),
+    });
+    Signature::one_of(counts.collect(), Volatility::Stable)
 }
 
 /// Answers the same whatever it is asked.

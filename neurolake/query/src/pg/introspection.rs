@@ -30,9 +30,10 @@ use tokio::time::Instant;
 
 use super::information_schema::InformationSchema;
 use super::{functions, types};
+use crate::access::Access;
 use crate::catalog::{DeclaredTable, schema_of, table_type};
 use crate::error::{Error, Kind, Result};
-use crate::lake::{Chain, Pins, Scope, Shared};
+use crate::lake::{Lake, Scope, Shared};
 
 const PG_CATALOG: &str = "pg_catalog";
 const PG_ATTRIBUTE: &str = "pg_attribute";
@@ -62,16 +63,16 @@ impl fmt::Debug for Introspection {
 impl Introspection {
     pub(super) async fn new(scope: &Scope) -> Result<Arc<Self>> {
         let shared = &scope.shared;
-        let listed = Listed::new(shared);
+        let catalog = &scope.access.catalog;
+        let listed = Listed::new(scope);
         let mut state = shared.template.state().clone();
         state.register_catalog_list(Arc::new(listed.clone()));
         let options = state.config_mut().options_mut();
-        let known = &shared.catalog.name;
-        options.catalog.default_catalog.clone_from(known);
+        options.catalog.default_catalog.clone_from(&catalog.name);
         let context = SessionContext::new_with_state(state);
-        setup_pg_catalog(&context, &shared.catalog.name, Roles).map_err(|error| *error)?;
+        setup_pg_catalog(&context, &catalog.name, Roles).map_err(|error| *error)?;
         let pg_catalog = listed.pg_catalog()?;
-        let comments = Arc::new(Comments::read(&context, &shared.catalog).await?);
+        let comments = Arc::new(Comments::read(&context, catalog).await?);
         functions::register_fixed(&context);
         Ok(Arc::new(Self {
             state: context.state(),
@@ -129,6 +130,7 @@ impl PgCatalogContextProvider for Roles {
 #[derive(Clone)]
 pub(super) struct Listed {
     shared: std::sync::Weak<Shared>,
+    access: std::sync::Weak<Access>,
     pub(super) catalog: Arc<model::Catalog>,
     pg_catalog: Arc<OnceLock<Arc<dyn SchemaProvider>>>,
     opened: Arc<Mutex<HashMap<(String, String), Opened>>>,
@@ -147,11 +149,12 @@ impl fmt::Debug for Listed {
 }
 
 impl Listed {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(scope: &Scope) -> Self {
         Self {
             // The lake keeps what is made of this.
-            shared: Arc::downgrade(shared),
-            catalog: Arc::clone(&shared.catalog),
+            shared: Arc::downgrade(&scope.shared),
+            access: Arc::downgrade(&scope.access),
+            catalog: Arc::clone(&scope.access.catalog),
             pg_catalog: Arc::default(),
             opened: Arc::default(),
         }
@@ -203,14 +206,10 @@ impl Listed {
     }
 
     async fn open(&self, database: &str, table: &str) -> Result<SchemaRef> {
-        let shared = self.shared.upgrade();
-        let shared = shared.ok_or_else(|| Error::new(Kind::Internal, "the lake is closed"))?;
-        let scope = Scope {
-            shared,
-            pins: Arc::<Pins>::default(),
-            chain: Arc::<Chain>::default(),
-        };
-        Ok(scope.provider(database, table, None).await?.schema())
+        let lake = self.shared.upgrade().zip(self.access.upgrade());
+        let (shared, access) =
+            lake.ok_or_else(|| Error::new(Kind::Internal, "the lake is closed"))?;
+        Lake::over(shared, access).schema(database, table).await
     }
 }
 

@@ -188,7 +188,7 @@ pub(super) fn size(named: &Named) -> i16 {
 }
 
 /// `pg_attribute.atttypmod`: digits of a number, or -1.
-pub(super) fn modifier(data_type: &DataType) -> i32 {
+pub fn modifier(data_type: &DataType) -> i32 {
     match data_type {
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)

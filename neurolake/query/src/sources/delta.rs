@@ -37,6 +37,7 @@ use neurolake_delta::{At, Files, Snapshot};
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
+use crate::inputs::Input;
 use crate::lake::Scope;
 use crate::schema::{self, Difference};
 use crate::sources::floats::NanSafe;
@@ -102,7 +103,10 @@ impl Delta {
     async fn see(&self, scope: &Scope) -> Result<Seen> {
         let location = self.opened(scope)?.location();
         let snapshots = &scope.shared.snapshots;
-        let mut snapshot = self.there(snapshots.latest(&location).await)?;
+        let mut snapshot = self.there(match scope.max_staleness {
+            Some(most) => snapshots.within(&location, most).await,
+            None => snapshots.latest(&location).await,
+        })?;
         let Some(tail) = self.tail(scope) else {
             return Ok(Seen {
                 snapshot,
@@ -254,6 +258,17 @@ impl Delta {
         )))
     }
 
+    /// Which version the session reads.
+    fn note(&self, scope: &Scope, at: Option<&At>, snapshot: &Arc<Snapshot>) {
+        scope.pins.noted().read(Input {
+            database: self.declared.database.clone(),
+            table: self.declared.table.name.clone(),
+            at: at.copied(),
+            snapshot: Arc::downgrade(snapshot),
+            tag: snapshot.tag(),
+        });
+    }
+
     /// Declared against stored.
     fn differences(&self, snapshot: &Snapshot) -> Vec<Difference> {
         match self.declared.table.columns.as_slice() {
@@ -270,9 +285,17 @@ impl Source for Delta {
             let location = self.opened(scope)?.location();
             let snapshot = scope.shared.snapshots.at(&location, at).await;
             let snapshot = snapshot.map_err(|error| self.explain(error))?;
+            self.note(scope, Some(at), &snapshot);
             return self.committed(scope, snapshot);
         }
         let Seen { snapshot, rows } = self.see(scope).await?;
+        let is_on_its_way = |rows: &Vec<RecordBatch>| !rows.is_empty();
+        match &snapshot {
+            Some(snapshot) if !rows.as_ref().is_some_and(is_on_its_way) => {
+                self.note(scope, None, snapshot);
+            }
+            _ => scope.pins.noted().changes(),
+        }
         let model::Table {
             columns,
             partition_by,
@@ -291,6 +314,28 @@ impl Source for Delta {
         };
         let name = self.declared.name();
         Ok(joined(committed, rows, name, columns, &partition_columns))
+    }
+
+    fn has_versions(&self) -> bool {
+        true
+    }
+
+    async fn is_unchanged(&self, scope: &Scope, input: &Input) -> bool {
+        let now = match &input.at {
+            None => self.see(scope).await.ok().and_then(|seen| {
+                let has_rows = seen.rows.is_some_and(|rows| !rows.is_empty());
+                seen.snapshot.filter(|_| !has_rows)
+            }),
+            Some(at) => {
+                let location = self.opened(scope).map(Opened::location);
+                match location {
+                    Ok(location) => scope.shared.snapshots.at(&location, at).await.ok(),
+                    Err(_) => None,
+                }
+            }
+        };
+        let then = input.snapshot.upgrade();
+        matches!((now, then), (Some(now), Some(then)) if Arc::ptr_eq(&now, &then))
     }
 
     async fn inspect(&self, scope: &Scope) -> Result<Inspection> {

@@ -25,11 +25,13 @@ use datafusion::scalar::ScalarValue;
 use neurolake_delta::At;
 use neurolake_model as model;
 
+use crate::access::Access;
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Chain, Lake, Pins, Scope, Shared};
 use crate::schema::relax;
 use crate::sources::conform::conform;
 use crate::sources::{Declared, Source, without_versions};
+use crate::stop::Stop;
 use neurolake_delta::types::arrow_type;
 
 mod bind;
@@ -89,6 +91,7 @@ impl Source for Function {
             signature: Arc::clone(&self.signature),
             function: Arc::clone(function),
             shared: Arc::clone(&scope.shared),
+            access: Arc::clone(&scope.access),
             pins: Arc::downgrade(&scope.pins),
         }))
     }
@@ -116,6 +119,7 @@ pub(crate) struct FunctionProvider {
     pub(crate) signature: Arc<Signature>,
     function: Arc<dyn FunctionTable>,
     shared: Arc<Shared>,
+    access: Arc<Access>,
     // Views are pinned and hold what they read: a strong reference would be a circle.
     pins: Weak<Pins>,
 }
@@ -126,8 +130,11 @@ impl FunctionProvider {
         let chain = state.config().get_extension::<Chain>().unwrap_or_default();
         let scope = Scope {
             shared: Arc::clone(&self.shared),
+            access: Arc::clone(&self.access),
             pins: self.pins.upgrade().unwrap_or_default(),
             chain,
+            max_staleness: None,
+            stop: state.config().get_extension::<Stop>().unwrap_or_default(),
         };
         Ok(scope.call(&self.signature.table)?.lake())
     }
@@ -224,7 +231,7 @@ impl Call {
 }
 
 /// Filters name columns as the statement does.
-fn unqualified(filter: Expr) -> DataFusionResult<Expr> {
+pub(crate) fn unqualified(filter: Expr) -> DataFusionResult<Expr> {
     filter
         .transform(|expression| {
             Ok(match expression {

@@ -11,6 +11,7 @@ use neurolake_delta::At;
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
+use crate::inputs::is_repeatable;
 use crate::lake::Scope;
 use crate::session;
 use crate::sources::conform::conform;
@@ -30,11 +31,14 @@ impl View {
         let lake = scope.enter(&name)?.lake();
         let (state, plan) = session::plan(&lake, query)
             .await
-            .map_err(|error| blame(error, &name))?;
+            .map_err(|error| blame(error, &name, scope))?;
         // What a union or a `case` gives is only known now.
         let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())])
             .execute_and_check(plan, state.config_options(), |_, _| {})
-            .map_err(|error| blame(error.into(), &name))?;
+            .map_err(|error| blame(error.into(), &name, scope))?;
+        if !is_repeatable(&plan) {
+            scope.pins.noted().changes();
+        }
         let columns = &self.declared.table.columns;
         let plan = conform(plan, columns, &format!("the view `{name}`"))?;
         Ok(Arc::new(ViewTable::new(plan, Some(query.to_owned()))))
@@ -42,7 +46,15 @@ impl View {
 }
 
 /// Whoever reads a view can't correct it.
-fn blame(mut error: Error, view: &str) -> Error {
+fn blame(mut error: Error, view: &str, scope: &Scope) -> Error {
+    if let (Some(role), Kind::BadRequest) = (scope.access.role(), error.kind) {
+        // It names a column that the role doesn't see.
+        error.kind = Kind::Forbidden;
+        error.message = format!(
+            "the role `{role}` may not read all that the view reads: {}",
+            error.message
+        );
+    }
     if matches!(
         error.kind,
         Kind::BadRequest | Kind::NotFound | Kind::NotAllowed
@@ -61,5 +73,9 @@ impl Source for View {
             return Err(Error::new(Kind::Internal, "a view without a query"));
         };
         self.open(scope, query).await
+    }
+
+    fn reads_tables(&self) -> bool {
+        true
     }
 }

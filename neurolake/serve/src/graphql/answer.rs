@@ -17,7 +17,7 @@ use super::columns::Table;
 use super::form::{Part, formed, formed_schema};
 use super::mistake::Mistake;
 use super::plan::{Member, Members, Planned, Question};
-use crate::doors::Doors;
+use crate::accounts::Client;
 use crate::encode::{Encoder, Format, pieces};
 use crate::identity::RequestId;
 use crate::refusal::{Details, Refusal};
@@ -152,14 +152,14 @@ impl Outline {
     }
 
     /// Runs the statements. The bytes of `data`, and what could not be answered.
-    pub(crate) async fn fill(self, doors: &Doors, id: &RequestId) -> (Vec<u8>, Vec<Fault>) {
+    pub(crate) async fn fill(self, client: &Client, id: &RequestId) -> (Vec<u8>, Vec<Fault>) {
         let written = Arc::new(AtomicUsize::new(0));
         let answers = futures::stream::iter(self.statements).map(|statement| {
             let written = Arc::clone(&written);
             async move {
                 let Statement { place, path, .. } = &statement;
                 let (places, path) = (vec![*place], path.clone());
-                let answer = ask(doors, id, statement, written).await;
+                let answer = ask(client, id, statement, written).await;
                 answer.map_err(|refusal| Fault {
                     refusal,
                     places,
@@ -176,12 +176,12 @@ impl Outline {
 }
 
 async fn ask(
-    doors: &Doors,
+    client: &Client,
     id: &RequestId,
     statement: Statement,
     written: Arc<AtomicUsize>,
 ) -> Result<Vec<u8>, Refusal> {
-    let turn = Turn::begin(doors, id).await?;
+    let turn = Turn::begin(client, id).await?;
     let Statement {
         request,
         parts,

@@ -9,7 +9,7 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::answer::{Fault, write_errors};
-use crate::doors::Doors;
+use crate::accounts::Client;
 use crate::format::best;
 use crate::identity::RequestId;
 use crate::refusal::Refusal;
@@ -48,8 +48,8 @@ struct Options {
 }
 
 impl Incoming {
-    pub(crate) fn from_address(doors: &Doors, request: &Request) -> Result<Self, Refusal> {
-        let most = doors.shared.settings.statement_bytes;
+    pub(crate) fn from_address(client: &Client, request: &Request) -> Result<Self, Refusal> {
+        let most = client.shared.settings.statement_bytes;
         if request.uri().query().map_or(0, str::len) > most {
             return Err(too_long(most));
         }
@@ -70,9 +70,9 @@ impl Incoming {
         })
     }
 
-    pub(crate) async fn from_body(doors: &Doors, request: Request) -> Result<Self, Refusal> {
+    pub(crate) async fn from_body(client: &Client, request: Request) -> Result<Self, Refusal> {
         check_content_type(request.headers())?;
-        let most = doors.shared.settings.statement_bytes;
+        let most = client.shared.settings.statement_bytes;
         let bytes = to_bytes(request.into_body(), most).await;
         // Its only other error is a connection that is gone.
         let bytes = bytes.map_err(|_| too_long(most))?;

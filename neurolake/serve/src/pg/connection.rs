@@ -43,10 +43,12 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::copy::Shape;
 use super::error::{code, error, error_with_hint, fatal, of_engine};
-use super::rows::{Rows, Start};
+use super::login::Login;
+use super::rows::{Rows, Start, wordless};
 use super::statement::{Action, Prepared, parse};
 use super::variables;
 use super::wire::{Columns, parameter_type, parameters, text_column};
+use crate::accounts::Principal;
 use crate::doors::Shared;
 use crate::encode::pieces;
 use crate::running::Task;
@@ -62,6 +64,8 @@ struct State {
     /// `None`: there were too many clients already.
     place: Option<OwnedSemaphorePermit>,
     variables: Arc<Variables>,
+    login: Login,
+    principal: OnceLock<Arc<Principal>>,
     session: OnceLock<Session>,
     cursors: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Cursor>>>>,
     /// Variables as they are to be after the transaction.
@@ -185,10 +189,12 @@ impl Connection {
         place: Option<OwnedSemaphorePermit>,
     ) -> Self {
         Self(Arc::new(State {
+            login: Login::new(&shared),
             shared,
             manager,
             keys,
             place,
+            principal: OnceLock::new(),
             variables: Arc::default(),
             session: OnceLock::new(),
             cursors: Mutex::default(),
@@ -199,6 +205,11 @@ impl Connection {
     fn session(&self) -> PgWireResult<&Session> {
         let session = self.0.session.get();
         session.ok_or_else(|| fatal(code::PROTOCOL, "the connection is not set up", None))
+    }
+
+    fn principal(&self) -> PgWireResult<&Arc<Principal>> {
+        let principal = self.0.principal.get();
+        principal.ok_or_else(|| fatal(code::PROTOCOL, "nobody has logged in", None))
     }
 
     /// Understands a statement on the threads of queries.
@@ -213,9 +224,7 @@ impl Connection {
             let prepared = Box::pin(Prepared::new(&session, &sql, statement));
             prepared.await.map(Arc::new)
         });
-        task.finish()
-            .await
-            .unwrap_or_else(|| Err(error("XX000", "the statement ended without a word")))
+        task.finish().await.unwrap_or_else(|| Err(wordless()))
     }
 
     /// Runs a statement.
@@ -227,6 +236,7 @@ impl Connection {
         cancel: Option<oneshot::Receiver<()>>,
     ) -> PgWireResult<Rows> {
         let start = Start {
+            principal: Arc::clone(self.principal()?),
             session: self.session()?.clone(),
             prepared: Arc::clone(prepared),
             parameters: values,
@@ -910,8 +920,20 @@ impl StartupHandler for Connection {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let PgWireFrontendMessage::Startup(startup) = message else {
-            return Err(fatal(code::PROTOCOL, "expected a startup message", None));
+        let startup = match message {
+            PgWireFrontendMessage::Startup(startup) => startup,
+            PgWireFrontendMessage::PasswordMessageFamily(proof)
+                if matches!(
+                    client.state(),
+                    PgWireConnectionState::AuthenticationInProgress
+                ) =>
+            {
+                if self.0.login.step(client, proof).await? {
+                    self.enter(client).await?;
+                }
+                return Ok(());
+            }
+            _ => return Err(fatal(code::PROTOCOL, "expected a startup message", None)),
         };
         if self.0.place.is_none() {
             return Err(fatal(
@@ -920,8 +942,31 @@ impl StartupHandler for Connection {
                 None,
             ));
         }
+        if self.0.shared.settings.pg_tls.is_some() && !client.is_secure() {
+            return Err(fatal(
+                code::NO_ENTRY,
+                "the server only answers over TLS",
+                Some("connect with sslmode=require, or better with verify-full".to_owned()),
+            ));
+        }
         protocol_negotiation(client, &startup).await?;
         save_startup_parameters_to_metadata(client, &startup);
+        if self.0.shared.accounts.everybody().is_some() {
+            return self.enter(client).await;
+        }
+        client.set_state(PgWireConnectionState::AuthenticationInProgress);
+        self.0.login.ask(client).await
+    }
+}
+
+impl Connection {
+    /// Lets in whoever has proved to be who it says.
+    async fn enter<C>(&self, client: &mut C) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
         self.begin(client.metadata()).await?;
         let (number, key) = self.0.keys.generate(client);
         client.set_pid_and_secret_key(number, key.clone());
@@ -931,15 +976,19 @@ impl StartupHandler for Connection {
         extensions.insert::<ConnectionGuard>(guard);
         finish_authentication(client, &Reported(&self.0.variables)).await
     }
-}
 
-impl Connection {
     /// Sets the session up as the client wants it.
     async fn begin(&self, wishes: &HashMap<String, String>) -> PgWireResult<()> {
         let Some(user) = wishes.get(METADATA_USER).cloned() else {
-            return Err(fatal("28000", "no user name is given", None));
+            return Err(fatal(code::NO_ENTRY, "no user name is given", None));
         };
-        let lake = &self.0.shared.lake;
+        let accounts = &self.0.shared.accounts;
+        let principal = accounts.everybody().or_else(|| accounts.named(&user));
+        let Some(principal) = principal else {
+            return Err(fatal(code::NO_ENTRY, "there is no such account", None));
+        };
+        let principal = self.0.principal.get_or_init(|| Arc::clone(principal));
+        let lake = &principal.lake;
         let known = &lake.catalog().name;
         let database = wishes.get(METADATA_DATABASE).unwrap_or(known);
         if database != known {

@@ -6,6 +6,7 @@ use pgwire::error::{ErrorInfo, PgWireError};
 
 /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
 pub(super) mod code {
+    pub(in crate::pg) const NO_ENTRY: &str = "28000";
     pub(crate) const ACTIVE_TRANSACTION_FAILED: &str = "25P02";
     pub(crate) const CANCELLED: &str = "57014";
     pub(crate) const CANT_CHANGE: &str = "55P02";
@@ -51,12 +52,15 @@ pub(super) fn cancelled() -> PgWireError {
 
 /// An error of the engine.
 pub(super) fn of_engine(failed: &Error) -> PgWireError {
-    info(
-        "ERROR",
-        code_of(failed),
-        failed.message.clone(),
-        failed.hint.clone(),
-    )
+    let message = match failed.kind {
+        // Clients know these words.
+        Kind::Timeout => format!(
+            "canceling statement due to statement timeout: {}",
+            failed.message
+        ),
+        _ => failed.message.clone(),
+    };
+    info("ERROR", code_of(failed), message, failed.hint.clone())
 }
 
 fn code_of(failed: &Error) -> &'static str {
@@ -64,6 +68,7 @@ fn code_of(failed: &Error) -> &'static str {
         Kind::BadRequest => of_request(failed),
         // read_only_sql_transaction
         Kind::NotAllowed => "25006",
+        Kind::Forbidden => "42501",
         Kind::NotFound => "42P01",
         // program_limit_exceeded
         Kind::TooMuch => "54000",

@@ -20,6 +20,7 @@ use super::error::{cancelled, error, of_engine};
 use super::statement::Prepared;
 use super::variables;
 use super::wire::Columns;
+use crate::accounts::Principal;
 use crate::doors::Shared;
 use crate::encode::pieces;
 use crate::identity::RequestId;
@@ -30,6 +31,7 @@ const QUEUE: usize = 4;
 
 /// A statement to run, and how.
 pub(super) struct Start {
+    pub(super) principal: Arc<Principal>,
     pub(super) session: Session,
     pub(super) prepared: Arc<Prepared>,
     pub(super) parameters: Option<ParamValues>,
@@ -127,7 +129,7 @@ impl Rows {
     }
 }
 
-fn wordless() -> PgWireError {
+pub(super) fn wordless() -> PgWireError {
     error("XX000", "the statement ended without a word")
 }
 
@@ -153,7 +155,8 @@ async fn run(shared: &Arc<Shared>, start: Start, sender: &Sender) -> PgWireResul
         ));
     };
     let sql = start.prepared.sql.clone();
-    let mut log = Log::new(RequestId::fresh(), "postgres", &sql);
+    let id = RequestId::fresh();
+    let mut log = Log::new(&start.principal, "postgres", id, "postgres", &sql);
     let outcome = produce(start, sender, &mut log).await;
     log.end(&outcome);
     let seen = outcome.as_ref().copied();

@@ -16,7 +16,7 @@ use arrow_pg::datatypes::{
 };
 use arrow_pg::row_encoder::RowEncoder;
 use neurolake_query::datafusion::common::ParamValues;
-use neurolake_query::pg::Parameter;
+use neurolake_query::pg::{Parameter, type_modifier};
 use neurolake_query::{Error, Kind, Result};
 use pgwire::api::Type;
 use pgwire::api::portal::{Format, Portal};
@@ -24,13 +24,10 @@ use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 
-use super::error::{code, error};
+use super::error::{code, error, error_with_hint};
 use super::spelling::{is_spelled, spell};
 use super::statement::Prepared;
 use crate::encode::json;
-
-/// Bytes of the size and the sign in front of digits, which a modifier of `numeric` starts with.
-const NUMERIC_HEADER: i32 = 4;
 
 /// The columns of an answer as they are sent.
 #[derive(Clone)]
@@ -244,16 +241,10 @@ fn describe(field: &FieldRef, form: &Form, format: FieldFormat) -> PgWireResult<
         _ => field_into_pg_type(field)?,
     };
     let size = size(&data_type);
-    let modifier = match field.data_type() {
-        DataType::Decimal128(precision, scale) => {
-            (i32::from(*precision) << 16 | i32::from(*scale)) + NUMERIC_HEADER
-        }
-        _ => -1,
-    };
     Ok(
         FieldInfo::new(field.name().clone(), None, None, data_type, format)
             .with_type_size(size)
-            .with_type_modifier(modifier),
+            .with_type_modifier(type_modifier(field.data_type())),
     )
 }
 
@@ -287,6 +278,87 @@ pub(super) fn parameter_type(parameter: &Parameter) -> PgWireResult<Type> {
     }
 }
 
+/// Digits that a number may have which is bound: arrow-pg reads it as one of 96 bits, and would move the
+/// point of a longer one without a word.
+const DIGITS: usize = 28;
+
+/// Refuses a number that would become another one.
+fn check_number(
+    portal: &Portal<Arc<Prepared>>,
+    index: usize,
+    data_type: Option<&DataType>,
+) -> PgWireResult<()> {
+    let Some(Some(bytes)) = portal.parameters.get(index) else {
+        return Ok(());
+    };
+    let (whole, behind) = if portal.parameter_format.is_binary(index) {
+        digits_of_binary(bytes)
+    } else {
+        digits_of_text(&String::from_utf8_lossy(bytes))
+    };
+    let scale = match data_type {
+        Some(DataType::Decimal128(_, scale)) => usize::try_from(*scale).unwrap_or(0),
+        _ => 10,
+    };
+    if whole.saturating_add(behind.max(scale)) > DIGITS {
+        return Err(error_with_hint(
+            "22003",
+            format!("parameter ${} has too many digits", index + 1),
+            "write the number into the statement, or bind it as text and cast it there",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses a list of texts that would become another one: pgwire forgets which elements stand in
+/// quotes, and takes an empty text and the word `NULL` for nulls.
+fn check_texts(portal: &Portal<Arc<Prepared>>, index: usize) -> PgWireResult<()> {
+    let Some(Some(bytes)) = portal.parameters.get(index) else {
+        return Ok(());
+    };
+    let text = String::from_utf8_lossy(bytes).to_ascii_lowercase();
+    let is_lost = text.contains("\"\"") || text.contains("\"null\"");
+    if !portal.parameter_format.is_binary(index) && is_lost {
+        return Err(error_with_hint(
+            code::FEATURE,
+            format!(
+                "parameter ${} is a list that holds an empty text",
+                index + 1
+            ),
+            "bind the texts one by one: `array[$1, $2]`",
+        ));
+    }
+    Ok(())
+}
+
+/// Digits before and behind the point.
+fn digits_of_text(text: &str) -> (usize, usize) {
+    let (number, exponent) = match text.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.trim().parse().unwrap_or(0_i64)),
+        None => (text, 0),
+    };
+    let (whole, behind) = number.split_once('.').unwrap_or((number, ""));
+    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
+    let whole = digits(whole.trim_start_matches(['-', '+', '0', ' ']));
+    let behind = digits(behind);
+    let moved = usize::try_from(exponent.unsigned_abs()).unwrap_or(usize::MAX);
+    if exponent >= 0 {
+        (whole.saturating_add(moved), behind)
+    } else {
+        (whole, behind.saturating_add(moved))
+    }
+}
+
+/// The same of PostgreSQL's binary form: groups of four digits, and how many stand before the point.
+fn digits_of_binary(bytes: &[u8]) -> (usize, usize) {
+    let part = |at: usize| {
+        let part = bytes.get(at..at + 2).and_then(|part| part.try_into().ok());
+        part.map_or(0, i16::from_be_bytes)
+    };
+    let whole = usize::try_from(i32::from(part(2)) + 1).unwrap_or(0) * 4;
+    (whole, usize::try_from(part(6)).unwrap_or(0))
+}
+
 /// The values that a client has bound.
 pub(super) fn parameters(
     portal: &Portal<Arc<Prepared>>,
@@ -318,10 +390,31 @@ pub(super) fn parameters(
     }
     let types: PgWireResult<Vec<Type>> = wanted.iter().map(parameter_type).collect();
     let types = types?;
+    for (index, (data_type, wanted)) in types.iter().zip(wanted).enumerate() {
+        match *data_type {
+            Type::NUMERIC => check_number(portal, index, wanted.data_type.as_ref())?,
+            Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => check_texts(portal, index)?,
+            _ => {}
+        }
+    }
     let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
     let arrow: Vec<Option<&DataType>> = wanted
         .iter()
         .map(|parameter| parameter.data_type.as_ref())
         .collect();
     deserialize_parameters_with_server_types(portal, &arrow, &types).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_counted() {
+        assert_eq!(digits_of_text("-0012.50"), (2, 2));
+        assert_eq!(digits_of_text("1e3"), (4, 0));
+        // 12.5: two groups, weight 0, scale 1.
+        let binary = [0, 2, 0, 0, 0, 0, 0, 1, 0, 12, 19, 136];
+        assert_eq!(digits_of_binary(&binary), (4, 1));
+    }
 }

@@ -18,10 +18,13 @@ pub(crate) struct File {
     pub(super) data: Option<Text>,
     pub(super) http: Http,
     pub(super) pg: Pg,
+    pub(super) flight: Flight,
     pub(super) limits: Limits,
     pub(super) ingest: Ingest,
     pub(super) maintenance: Maintenance,
     pub(super) stores: BTreeMap<String, Store>,
+    pub(super) accounts: BTreeMap<String, Account>,
+    pub(super) roles: BTreeMap<String, Role>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -33,6 +36,7 @@ pub(super) struct Http {
     pub(super) hosts: Vec<Text>,
     pub(super) concurrent_queries: Option<Text>,
     pub(super) queued_queries: Option<Text>,
+    pub(super) cache: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -41,6 +45,33 @@ pub(super) struct Pg {
     pub(super) listen: Option<Text>,
     pub(super) public: Option<Text>,
     pub(super) connections: Option<Text>,
+    pub(super) certificate: Option<Text>,
+    pub(super) key: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Account {
+    pub(super) token: Option<Text>,
+    pub(super) role: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Role {
+    pub(super) tables: Vec<Text>,
+    pub(super) columns: BTreeMap<String, Vec<Text>>,
+    pub(super) rows: BTreeMap<String, Text>,
+    pub(super) pii: Option<Text>,
+    pub(super) authorized: Vec<Text>,
+    pub(super) ingest: Vec<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Flight {
+    pub(super) listen: Option<Text>,
+    pub(super) public: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -240,11 +271,46 @@ fn malformed(text: &str, path: &Path, error: &toml::de::Error) -> Failure {
         .hint("`config --reference` shows every setting with an example")
 }
 
+fn show_role(f: &mut fmt::Formatter<'_>, name: &str, role: &Role) -> fmt::Result {
+    let list = |values: &[Text]| {
+        let shown: Vec<String> = values.iter().map(|value| value.shown(false)).collect();
+        format!("[{}]", shown.join(", "))
+    };
+    writeln!(f, "\n[roles.{name:?}]\ntables = {}", list(&role.tables))?;
+    for (table, columns) in &role.columns {
+        writeln!(f, "columns.{table:?} = {}", list(columns))?;
+    }
+    for (table, condition) in &role.rows {
+        writeln!(f, "rows.{table:?} = {}", condition.shown(false))?;
+    }
+    if let Some(pii) = &role.pii {
+        writeln!(f, "pii = {}", pii.shown(false))?;
+    }
+    for (key, values) in [("authorized", &role.authorized), ("ingest", &role.ingest)] {
+        if !values.is_empty() {
+            writeln!(f, "{key} = {}", list(values))?;
+        }
+    }
+    Ok(())
+}
+
 /// Prints the settings without secrets.
 pub(crate) struct Shown<'a>(pub(super) &'a File);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, account) in &self.0.accounts {
+            writeln!(f, "\n[accounts.{name:?}]")?;
+            if let Some(token) = &account.token {
+                writeln!(f, "token = {}", token.shown(true))?;
+            }
+            if let Some(role) = &account.role {
+                writeln!(f, "role = {}", role.shown(false))?;
+            }
+        }
+        for (name, role) in &self.0.roles {
+            show_role(f, name, role)?;
+        }
         for (name, store) in &self.0.stores {
             writeln!(f, "\n[stores.{name}]")?;
             let one =

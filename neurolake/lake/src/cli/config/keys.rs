@@ -27,7 +27,7 @@ pub(crate) const KEYS: &[Key] = keys! {
     "data" = "\".neurolake\"",
         "Folder of data and of what `up` writes.";
     "http.listen" = "\"127.0.0.1:8080\"",
-        "Address of this machine to listen on; port 0 takes a free one. An address of a network is given with `up --http`.";
+        "Address of this machine to listen on; port 0 takes a free one. An address of a network needs accounts.";
     "http.public" = "\"https://lake.example.org\"",
         "Address under which clients reach the server, where it isn't the one it listens on. Stands in the catalog and in snippets.";
     "http.origins" = "[\"https://catalog.example.org\"]",
@@ -38,12 +38,38 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Queries that run at once. Too few lets a slow one block others, too many makes all slow.";
     "http.queued_queries" = "64",
         "Queries that wait for their turn; more are turned away with status 429.";
+    "http.cache" = "\"128MiB\"",
+        "Memory for answers that are given again as long as their tables don't change; 0 keeps none.";
     "pg.listen" = "\"127.0.0.1:6543\"",
-        "Address of this machine where clients of PostgreSQL are answered; `none` answers none. An address of a network is given with `up --pg`.";
+        "Address of this machine where clients of PostgreSQL are answered; `none` answers none. An address of a network needs accounts.";
     "pg.public" = "\"lake.example.org:5432\"",
         "Where these clients reach it, if not there; stands in the snippets.";
     "pg.connections" = "512",
         "Such clients at the same time.";
+    "pg.certificate" = "\"file:/run/secrets/pg.crt\"",
+        "Certificate of the server, as PEM. With it such clients are only answered over TLS.";
+    "pg.key" = "\"file:/run/secrets/pg.key\"",
+        "Its key, as PEM.";
+    "accounts.NAME.token" = "\"env:GRAFANA_TOKEN\"",
+        "Bearer token over HTTP; password for clients of PostgreSQL and of basic authentication, whose user is NAME. With any account, nobody is answered without.";
+    "accounts.NAME.role" = "\"viewer\"",
+        "What it may do: `all`, or a role of `[roles]`.";
+    "roles.NAME.tables" = "[\"neural.*\", \"surgery.sessions\"]",
+        "Tables that may be read: `database.table`, `database.*` or `*`. A view or a function reads with the rights of whoever asks.";
+    "roles.NAME.columns.TABLE" = "[\"session_id\", \"started\"]",
+        "The only columns of a table that are shown; write its name in quotes.";
+    "roles.NAME.rows.TABLE" = "\"implant_id in (7, 8)\"",
+        "A condition in SQL on the columns of a table; other rows are not there for the role.";
+    "roles.NAME.pii" = "false",
+        "Whether columns that are declared as personal data are shown.";
+    "roles.NAME.authorized" = "[\"surgery.summary\"]",
+        "Views and functions that read with all rights: what they give is what the role is meant to see.";
+    "roles.NAME.ingest" = "[\"neural.spikes\"]",
+        "Tables that events may be sent to, named like `tables`.";
+    "flight.listen" = "\"127.0.0.1:32010\"",
+        "Address of this machine where clients of Arrow Flight SQL are answered; `none` answers none. An address of a network needs accounts.";
+    "flight.public" = "\"grpc+tls://lake.example.org:443\"",
+        "Where these clients reach it, if not there; `grpc+tls://` behind a proxy with TLS.";
     "limits.memory" = "\"2GiB\"",
         "Memory for joins, sorts and aggregates of all queries together. Too small refuses queries, too large lets one push everything else out.";
     "limits.deadline" = "\"5m\"",
@@ -159,7 +185,7 @@ pub(crate) const KEYS: &[Key] = keys! {
 /// The path with `NAME` and `OPTION` in place of names that people choose.
 pub(super) fn generic(path: &str) -> String {
     let mut segments: Vec<&str> = path.split('.').collect();
-    if segments.len() > 1 && segments[0] == "stores" {
+    if segments.len() > 1 && matches!(segments[0], "stores" | "accounts" | "roles") {
         segments[1] = "NAME";
     }
     segments.join(".")
@@ -224,8 +250,10 @@ pub(crate) fn reference() -> String {
 
 /// Section and key.
 fn split(path: &str) -> (&str, &str) {
-    if let Some(rest) = path.strip_prefix("stores.NAME.") {
-        return ("stores.NAME", rest);
+    for section in ["stores.NAME", "roles.NAME"] {
+        if let Some(rest) = path.strip_prefix(section) {
+            return (section, rest.trim_start_matches('.'));
+        }
     }
     path.rsplit_once('.').unwrap_or(("", path))
 }

@@ -1,0 +1,426 @@
+//! Answers that are kept, as the bytes that were sent.
+//!
+//! A kept answer is given again as long as every table that it was made from is at the same version,
+//! which is looked up each time: nothing is served because it is young, unless the client says how old it
+//! may be. Whoever asks what is being answered just now waits for that answer. The tag of an answer names
+//! the question, the role and the versions, so a client that has the answer is told that it still holds.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::{Body, HttpBody, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use futures::StreamExt;
+use neurolake_query::Inputs;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use ring::digest::{Context, SHA256};
+use tokio::sync::OwnedMutexGuard;
+
+use crate::accounts::Client;
+use crate::doors::{Doors, Shared};
+use crate::identity::RequestId;
+use crate::{rest, sql};
+
+/// How long one waits for an answer that another request is about to get.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The part of the memory that one answer may take.
+const SHARE: usize = 16;
+/// What an answer takes besides its bytes.
+const ENTRY_BYTES: u64 = 1024;
+
+/// What a response is made from, for whoever keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    pub(crate) inputs: Inputs,
+    /// The statement without its values, for logs.
+    pub(crate) statement: String,
+}
+
+/// A question: who may see what, and all that decides about the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Key([u8; 32]);
+
+impl Key {
+    fn new(role: &str, parts: &axum::http::request::Parts, query: &str, body: &[u8]) -> Self {
+        let mut context = Context::new(&SHA256);
+        let mut part = |bytes: &[u8]| {
+            context.update(&bytes.len().to_le_bytes());
+            context.update(bytes);
+        };
+        part(role.as_bytes());
+        part(parts.method.as_str().as_bytes());
+        part(parts.uri.path().as_bytes());
+        part(query.as_bytes());
+        let deciding = [
+            header::ACCEPT,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            rest::PREFER,
+        ];
+        for name in deciding {
+            for value in parts.headers.get_all(name) {
+                part(value.as_bytes());
+            }
+            part(b"");
+        }
+        part(body);
+        let mut key = [0; 32];
+        key.copy_from_slice(context.finish().as_ref());
+        Self(key)
+    }
+
+    /// The tag of the answer from these versions.
+    fn tag(&self, inputs: &Inputs) -> HeaderValue {
+        let mut context = Context::new(&SHA256);
+        context.update(&self.0);
+        context.update(inputs.tag().as_bytes());
+        let digest = context.finish();
+        // Weak: the bytes may be compressed, and rows without an order may come in another.
+        let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+        HeaderValue::from_str(&tag).expect("it holds only letters and digits")
+    }
+}
+
+/// What is known about a question.
+#[derive(Clone)]
+enum Known {
+    Answer(Arc<Answer>),
+    /// Its answer is too large, or differs each time: there is nothing to wait for.
+    Nothing,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    bytes: Bytes,
+    made: Made,
+    /// When it was known to hold.
+    checked: Mutex<Instant>,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<Key, Known> for Weight {
+    fn weight(&self, _: &Key, known: &Known) -> u64 {
+        match known {
+            Known::Answer(answer) => answer.bytes.len() as u64 + ENTRY_BYTES,
+            Known::Nothing => ENTRY_BYTES,
+        }
+    }
+}
+
+/// Who is answering what.
+type Flights = HashMap<Key, Arc<tokio::sync::Mutex<()>>>;
+
+/// The answers.
+pub(crate) struct Kept {
+    answers: Cache<Key, Known, Weight>,
+    flights: Mutex<Flights>,
+    /// Bytes of one answer at most; none are kept for 0.
+    most: usize,
+}
+
+impl Kept {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self {
+            answers: Cache::with_weighter(1024, bytes as u64, Weight),
+            flights: Mutex::default(),
+            most: bytes / SHARE,
+        }
+    }
+
+    fn flights(&self) -> MutexGuard<'_, Flights> {
+        // Nothing can panic while the map is held.
+        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The kept answer, if it holds.
+    async fn valid(&self, client: &Client, asked: &Asked) -> Option<Arc<Answer>> {
+        let Known::Answer(answer) = self.answers.get(&asked.key)? else {
+            return None;
+        };
+        if let Some(most) = asked.max_staleness {
+            let age = answer.checked().elapsed();
+            return (age <= most).then_some(answer);
+        }
+        let began = Instant::now();
+        if client
+            .principal
+            .lake
+            .is_unchanged(&answer.made.inputs)
+            .await
+        {
+            *answer.checked() = began;
+            return Some(answer);
+        }
+        None
+    }
+
+    fn is_in_vain(&self, key: &Key) -> bool {
+        matches!(self.answers.get(key), Some(Known::Nothing))
+    }
+
+    /// Waits for whoever is answering the same.
+    async fn queue(&self, key: &Key) -> Option<OwnedMutexGuard<()>> {
+        let flight = Arc::clone(self.flights().entry(*key).or_default());
+        let turn = tokio::time::timeout(PATIENCE, flight.lock_owned());
+        turn.await.ok()
+    }
+
+    /// Lets those go on who wait for an answer.
+    fn land(&self, key: &Key, turn: Option<OwnedMutexGuard<()>>) {
+        drop(turn);
+        let mut flights = self.flights();
+        let flight = flights.get(key);
+        if flight.is_some_and(|flight| Arc::strong_count(flight) == 1) {
+            flights.remove(key);
+        }
+    }
+}
+
+/// A request as far as it decides about its answer.
+struct Asked {
+    key: Key,
+    max_staleness: Option<Duration>,
+}
+
+/// Gives an answer that is kept, or keeps the one that is given.
+pub(crate) async fn keep(
+    State(_): State<Doors>,
+    client: Client,
+    request: Request,
+    next: Next,
+) -> Response {
+    let shared = Arc::clone(&client.shared);
+    let kept = &shared.kept;
+    let (parts, body) = request.into_parts();
+    let Some(id) = parts.extensions.get::<RequestId>().cloned() else {
+        return next.run(Request::from_parts(parts, body)).await;
+    };
+    let Ok(body) = to_bytes(body, shared.settings.statement_bytes).await else {
+        return sql::too_long(shared.settings.statement_bytes).respond(&id);
+    };
+    let query = parts.uri.query().unwrap_or_default();
+    let freshness = sql::Freshness::of(query);
+    let asked = Asked {
+        key: Key::new(client.principal.role(), &parts, &freshness.rest, &body),
+        max_staleness: freshness.max_staleness,
+    };
+    let if_none_match = parts.headers.get(header::IF_NONE_MATCH).cloned();
+    let request = Request::from_parts(parts, Body::from(body));
+    // Whoever asks for a version wants it looked up.
+    if kept.most == 0 || freshness.has_min_version {
+        return next.run(request).await;
+    }
+    let known = if_none_match.as_ref();
+    if let Some(answer) = kept.valid(&client, &asked).await {
+        return answer.respond(&client, &id, known);
+    }
+    let mut turn = None;
+    if !kept.is_in_vain(&asked.key) {
+        turn = kept.queue(&asked.key).await;
+        // It may be there by now.
+        if let Some(answer) = kept.valid(&client, &asked).await {
+            kept.land(&asked.key, turn);
+            return answer.respond(&client, &id, known);
+        }
+    }
+    let mut recorder = Recorder {
+        shared: Arc::clone(&shared),
+        key: asked.key,
+        turn,
+        began: Instant::now(),
+    };
+    if kept.is_in_vain(&asked.key) {
+        recorder.land();
+    }
+    recorder.record(next.run(request).await, known).await
+}
+
+impl Answer {
+    fn checked(&self) -> MutexGuard<'_, Instant> {
+        // Nothing can panic while it is held.
+        self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn respond(&self, client: &Client, id: &RequestId, known: Option<&HeaderValue>) -> Response {
+        client.log_kept(id, &self.made.statement, self.bytes.len());
+        let tag = self.headers.get(header::ETAG);
+        if tag.is_some_and(|tag| is_known(known, tag)) {
+            return unchanged(self.headers.clone());
+        }
+        let body = Body::from(self.bytes.clone());
+        (self.status, self.headers.clone(), body).into_response()
+    }
+}
+
+/// The client has the answer already.
+fn unchanged(mut headers: HeaderMap) -> Response {
+    headers.remove(header::CONTENT_TYPE);
+    (StatusCode::NOT_MODIFIED, headers).into_response()
+}
+
+/// Whether the client has the answer with this tag.
+fn is_known(known: Option<&HeaderValue>, tag: &HeaderValue) -> bool {
+    let Some(known) = known.and_then(|known| known.to_str().ok()) else {
+        return false;
+    };
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let tag = tag.to_str().map(opaque).unwrap_or_default();
+    known.trim() == "*" || known.split(',').any(|one| opaque(one) == tag)
+}
+
+/// Takes an answer down while it is sent.
+struct Recorder {
+    shared: Arc<Shared>,
+    key: Key,
+    /// Others wait as long as this is held.
+    turn: Option<OwnedMutexGuard<()>>,
+    began: Instant,
+}
+
+impl Recorder {
+    fn land(&mut self) {
+        let turn = self.turn.take();
+        self.shared.kept.land(&self.key, turn);
+    }
+
+    /// There is nothing to keep.
+    fn give_up(&mut self) {
+        self.shared.kept.answers.insert(self.key, Known::Nothing);
+        self.land();
+    }
+
+    async fn record(mut self, mut response: Response, known: Option<&HeaderValue>) -> Response {
+        if !response.status().is_success() {
+            return response;
+        }
+        let Some(made) = response.extensions_mut().remove::<Made>() else {
+            self.give_up();
+            return response;
+        };
+        let tag = self.key.tag(&made.inputs);
+        let is_known = is_known(known, &tag);
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, tag);
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        );
+        headers.insert(
+            header::VARY,
+            HeaderValue::from_static("authorization, accept, prefer, range"),
+        );
+        if is_known {
+            // Its rows are not read any further.
+            return unchanged(response.headers().clone());
+        }
+        let (parts, body) = response.into_parts();
+        let (status, headers) = (parts.status, parts.headers.clone());
+        // A body that is there already keeps its length.
+        let length = body.size_hint().exact();
+        let is_there = length.is_some_and(|length| length <= self.shared.kept.most as u64);
+        let mut recording = Recording {
+            recorder: self,
+            taken: Some(Vec::new()),
+            body: body.into_data_stream(),
+            answer: Some((status, headers, made)),
+        };
+        if is_there {
+            let mut whole = Vec::new();
+            while let Some(piece) = recording.next().await {
+                // Bytes that are there can't fail.
+                whole.extend_from_slice(&piece.unwrap_or_default());
+            }
+            return Response::from_parts(parts, Body::from(whole));
+        }
+        let stream = futures::stream::unfold(recording, |mut recording| async move {
+            let piece = recording.next().await?;
+            Some((piece, recording))
+        });
+        Response::from_parts(parts, Body::from_stream(stream.fuse()))
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        self.land();
+    }
+}
+
+/// An answer on its way to the client.
+struct Recording {
+    recorder: Recorder,
+    /// `None`: it is too large.
+    taken: Option<Vec<u8>>,
+    body: axum::body::BodyDataStream,
+    answer: Option<(StatusCode, HeaderMap, Made)>,
+}
+
+impl Recording {
+    async fn next(&mut self) -> Option<Result<Bytes, axum::Error>> {
+        let piece = self.body.next().await;
+        match &piece {
+            Some(Ok(bytes)) => self.take(bytes),
+            Some(Err(_)) => self.taken = None,
+            None => self.end(),
+        }
+        piece
+    }
+
+    fn take(&mut self, bytes: &Bytes) {
+        let most = self.recorder.shared.kept.most;
+        let Some(taken) = &mut self.taken else { return };
+        if taken.len() + bytes.len() > most {
+            self.taken = None;
+            self.recorder.give_up();
+        } else {
+            taken.extend_from_slice(bytes);
+        }
+    }
+
+    fn end(&mut self) {
+        let (Some(bytes), Some((status, headers, made))) = (self.taken.take(), self.answer.take())
+        else {
+            return;
+        };
+        let answer = Answer {
+            status,
+            headers,
+            bytes: bytes.into(),
+            made,
+            checked: Mutex::new(self.recorder.began),
+        };
+        let answers = &self.recorder.shared.kept.answers;
+        answers.insert(self.recorder.key, Known::Answer(Arc::new(answer)));
+        self.recorder.land();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_compared_weakly() {
+        let tag = HeaderValue::from_static("W/\"a\"");
+        for known in ["W/\"a\"", "\"a\"", "\"b\", W/\"a\"", "*"] {
+            let known = HeaderValue::from_static(known);
+            assert!(is_known(Some(&known), &tag), "{known:?}");
+        }
+        for other in ["W/\"b\"", "a\"", ""] {
+            let other = HeaderValue::from_static(other);
+            assert!(!is_known(Some(&other), &tag), "{other:?}");
+        }
+        assert!(!is_known(None, &tag));
+    }
+}

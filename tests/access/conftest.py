@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars
+import pytest
+
+import lakes
+from lakes import Lake
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lake]:
+    with lakes.lake(tmp_path_factory.mktemp("lake")) as lake:
+        yield lake
+
+
+@pytest.fixture(scope="session")
+def whole(lake: Lake) -> Callable[[str], polars.DataFrame]:
+    """All of a table, as the owner reads it."""
+    known: dict[str, polars.DataFrame] = {}
+
+    def read(table: str) -> polars.DataFrame:
+        if table not in known:
+            known[table] = lake.frame("owner", f"select * from {table}")
+        return known[table]
+
+    return read
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_said(lake: Lake) -> Iterator[None]:
+    """After all tests: no token stands in what the server wrote, whatever was asked of it."""
+    yield
+    for path in lake.folder.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            found = [name for name, token in lake.tokens.items() if token.encode() in content]
+            assert not found, f"the token of {found} is in {path}"

@@ -24,7 +24,7 @@ impl Writer {
     fn start(folder: &Folder) -> Self {
         let mut command = folder.command(&["writer"]);
         command.stdout(std::process::Stdio::null());
-        command.stderr(std::process::Stdio::null());
+        command.stderr(folder.log("writers.log"));
         Self(command.spawn().unwrap())
     }
 
@@ -44,6 +44,7 @@ impl Drop for Writer {
 
 /// Starts writers that are gone until they stay: one that finds no broker ends.
 fn supervise(folder: &Folder, writers: &mut [Writer; 2]) {
+    let begun = Instant::now();
     loop {
         let gone = |writer: &mut Writer| writer.0.try_wait().unwrap().is_some();
         let mut gone: Vec<_> = writers
@@ -53,6 +54,7 @@ fn supervise(folder: &Folder, writers: &mut [Writer; 2]) {
         if gone.is_empty() {
             return;
         }
+        assert!(begun.elapsed() < PATIENCE, "{}", folder.read("writers.log"));
         for writer in &mut gone {
             **writer = Writer::start(folder);
         }

@@ -93,6 +93,14 @@ impl Folder {
         command
     }
 
+    /// For what a process says that goes on: a pipe that nobody reads is full at some time, and
+    /// whoever writes to it waits for ever.
+    pub(crate) fn log(&self, name: &str) -> fs::File {
+        let mut options = fs::File::options();
+        options.append(true).create(true);
+        options.open(self.path(name)).unwrap()
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         self.command(arguments).output().unwrap().into()
     }

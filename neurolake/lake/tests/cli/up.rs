@@ -1,12 +1,19 @@
 //! `up`: a real process, asked over a real socket.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::runs::Folder;
+
+/// How long an answer or an end may take: a test that waits for ever says nothing.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Up {
     pub child: Child,
@@ -24,24 +31,31 @@ impl Drop for Up {
 pub(crate) fn up(folder: &Folder) -> Up {
     let mut child = folder
         .command(&["up", "--http", "127.0.0.1:0"])
+        .stderr(folder.log("up.log"))
         .spawn()
         .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.as_mut().unwrap())
-        .read_line(&mut line)
-        .unwrap();
-    let address = line
-        .trim()
-        .strip_prefix("http://")
-        .unwrap_or_default()
-        .to_owned();
-    let up = Up { child, address };
-    assert!(!up.address.is_empty(), "it didn't start");
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut up = Up {
+        child,
+        address: String::new(),
+    };
+    let (said, first) = mpsc::channel();
+    thread::spawn(move || {
+        let mut line = String::new();
+        let _ = stdout.read_line(&mut line);
+        let _ = said.send(line);
+        // What else it says has somewhere to go.
+        let _ = io::copy(&mut stdout, &mut io::sink());
+    });
+    let line = first.recv_timeout(PATIENCE).unwrap_or_default();
+    let address = line.trim().strip_prefix("http://").map(str::to_owned);
+    up.address = address.unwrap_or_else(|| panic!("it didn't start: {}", folder.read("up.log")));
     up
 }
 
 pub(crate) fn ask(address: &str, request: &str) -> io::Result<String> {
     let mut socket = TcpStream::connect(address)?;
+    socket.set_read_timeout(Some(PATIENCE))?;
     socket.write_all(request.as_bytes())?;
     let mut answer = String::new();
     socket.read_to_string(&mut answer)?;
@@ -65,7 +79,31 @@ pub(crate) fn terminate(child: &mut Child) -> Option<i32> {
             .unwrap()
             .success()
     );
-    child.wait().unwrap().code()
+    let asked = Instant::now();
+    while asked.elapsed() < PATIENCE {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    panic!(
+        "process {id} was asked to end, and goes on:\n{}",
+        threads(child)
+    );
+}
+
+/// What each thread of a process waits for, where the system tells.
+fn threads(child: &Child) -> String {
+    let tasks = fs::read_dir(format!("/proc/{}/task", child.id()));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let told = tasks.map(|task| {
+        let told = ["comm", "wchan", "syscall"].map(|name| {
+            let told = fs::read_to_string(task.path().join(name));
+            told.unwrap_or_default().trim().to_owned()
+        });
+        told.join(" ")
+    });
+    told.collect::<Vec<_>>().join("\n")
 }
 
 #[test]

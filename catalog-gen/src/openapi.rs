@@ -356,6 +356,7 @@ fn responses(schema: &str) -> Json {
                 "application/x-ndjson": text(),
                 "text/csv": text(),
                 "application/vnd.apache.arrow.stream": {},
+                "application/vnd.apache.parquet": {},
             },
         })
     };

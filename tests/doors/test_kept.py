@@ -70,6 +70,24 @@ def test_an_answer_that_holds_has_the_same_tag_and_need_not_be_sent(client: Clie
     assert seven.text != eight.text and seven.headers["ETag"] != eight.headers["ETag"]
 
 
+def test_documents_of_graphql_are_kept(client: Client) -> None:
+    def ask(document: str, **headers: str) -> http.client.HTTPResponse:
+        return client.get("/api/graphql?query=" + urllib.parse.quote(document), **headers)
+
+    document = "{ a: neural_sessions(limit: 2, order_by: {session_id: asc}) { session_id } b: behavior_trials_aggregate { aggregate { count } } }"
+    first, again = ask(document), ask(document)
+    assert first.status == 200 and first.text == again.text
+    tag = first.headers["ETag"]
+    assert tag and tag == again.headers["ETag"]
+    assert ask(document, If_None_Match=tag).status == 304
+    assert ask(document.replace("limit: 2", "limit: 3")).headers["ETag"] != tag
+    assert ask(document, Accept="application/graphql-response+json").headers["ETag"] != tag
+    # Nothing of these is kept: one fails in a part, one tells of the schema, one reads what has no versions.
+    for other in ("{ neural_sessions(limit: 2) { nothing } }", "{ __typename neural_sessions(limit: 1) { session_id } }", "{ lab_animals(limit: 1) { __typename } }"):
+        assert ask(other).headers["ETag"] is None, other
+    assert client.get("/api/graphql?query=x&max_staleness=1m").headers["ETag"] is None
+
+
 def test_pages_of_rest_are_kept_with_their_links(client: Client) -> None:
     path = "/api/rest/neural/spikes?implant_id=eq.7&order=ts.desc&limit=10"
     first, again = client.get(path), client.get(path)

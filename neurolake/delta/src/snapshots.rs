@@ -51,6 +51,11 @@ pub struct Snapshots {
 /// Two stores may have buckets of the same name, so the store itself is part of the name.
 type Key = (String, usize);
 
+fn key(location: &Location) -> Key {
+    let store = Arc::as_ptr(&location.store).cast::<()>().addr();
+    (location.url.to_string(), store)
+}
+
 /// How a cached table is doing.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -174,6 +179,12 @@ impl Snapshots {
         Ok(snapshot)
     }
 
+    /// How a table is doing. `None`: nobody has asked for it.
+    pub fn status_of(&self, location: &Location) -> Option<Status> {
+        let entry = self.lock().get(&key(location)).cloned();
+        entry.map(|entry| entry.status())
+    }
+
     /// How the cached tables are doing, sorted by address.
     pub fn status(&self) -> Vec<Status> {
         let mut status: Vec<_> = self.lock().values().map(|entry| entry.status()).collect();
@@ -182,11 +193,9 @@ impl Snapshots {
     }
 
     fn entry(&self, location: &Location) -> Arc<Entry> {
-        let store = Arc::as_ptr(&location.store).cast::<()>().addr();
-        let key = (location.url.to_string(), store);
         let mut entries = self.lock();
         let entry = entries
-            .entry(key)
+            .entry(key(location))
             .or_insert_with(|| Arc::new(Entry::new(location)));
         Arc::clone(entry)
     }

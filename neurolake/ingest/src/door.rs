@@ -5,7 +5,6 @@
 //! GET  /v1/ingest                      the tables that take events, and how far they are
 //! GET  /v1/ingest/{database}/{table}   one of them
 //! GET  /v1/openapi.json                this, described
-//! GET  /metrics                        counters
 //! ```
 //!
 //! A request becomes one record of the queue, or nothing of it is kept. Whoever leaves before the
@@ -191,7 +190,6 @@ pub fn router(ingest: Arc<dyn Accept>, settings: Settings) -> Router {
             post(post::post).get(overview::one),
         )
         .route("/v1/openapi.json", get(overview::openapi))
-        .route("/metrics", get(overview::metrics))
         .method_not_allowed_fallback(overview::wrong_method)
         .with_state(door)
 }

@@ -22,7 +22,6 @@ type Times = Family<Table, Histogram, fn() -> Histogram>;
 
 /// Counters, histograms and gauges of ingestion. Names begin with `neurolake_ingest_`.
 pub struct Metrics {
-    registry: Registry,
     requests: Family<Requests, Counter>,
     rows: Family<Rows, Counter>,
     body_bytes: Family<Table, Counter>,
@@ -86,8 +85,7 @@ impl Metrics {
     /// Metrics that count from zero.
     pub fn new() -> Self {
         let new_times = || Times::new_with_constructor(times as fn() -> Histogram);
-        let mut metrics = Self {
-            registry: Registry::with_prefix("neurolake_ingest"),
+        Self {
             requests: Family::default(),
             rows: Family::default(),
             body_bytes: Family::default(),
@@ -99,13 +97,12 @@ impl Metrics {
             committed_rows: Family::default(),
             live_files: Family::default(),
             lag: Family::default(),
-        };
-        metrics.register();
-        metrics
+        }
     }
 
-    fn register(&mut self) {
-        let registry = &mut self.registry;
+    /// Adds them to those of the process.
+    pub fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("neurolake_ingest");
         let help = "Requests by how they ended: accepted, duplicate, or the code of the error";
         registry.register("requests", help, self.requests.clone());
         let help = "Rows by what became of them: accepted, rejected, dead";
@@ -136,11 +133,13 @@ impl Metrics {
         registry.register_with_unit("lag", help, Unit::Seconds, lag);
     }
 
-    /// Everything in the text form of OpenMetrics.
+    /// Everything in the text form of OpenMetrics, for a process that has no other metrics.
     pub fn text(&self) -> String {
+        let mut registry = Registry::default();
+        self.register(&mut registry);
         let mut text = String::new();
         // A string takes whatever is written.
-        let _ = encode(&mut text, &self.registry);
+        let _ = encode(&mut text, &registry);
         text
     }
 

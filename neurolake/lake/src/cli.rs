@@ -13,10 +13,12 @@ mod environment;
 mod exit;
 mod failure;
 mod ingest;
+mod listen;
 mod maintain;
 mod open;
 mod output;
 mod query;
+mod serve;
 mod show_config;
 mod simulate;
 mod status;
@@ -47,6 +49,7 @@ type Outcome = Result<Exit, Failure>;
 /// What every command gets.
 struct Context<'a> {
     program: &'a Program,
+    arguments: &'a Arguments,
     config: Config,
     talk: Talk,
 }
@@ -68,11 +71,13 @@ pub(crate) fn run(program: &Program) -> ExitCode {
 fn command(program: &Program, arguments: &Arguments, talk: Talk) -> Outcome {
     let context = Context {
         program,
+        arguments,
         config: Config::load(arguments)?,
         talk,
     };
     match &arguments.command {
         Command::Up(up) => block_on(up::run(&context, up)),
+        Command::Serve(serve) => block_on(serve::run(&context, serve)),
         Command::Query(query) => block_on(query::run(&context, query)),
         Command::Tables(tables) => tables::run(&context, tables),
         Command::Describe(describe) => describe::run(&context, describe),

@@ -18,7 +18,7 @@ use neurolake_delta::{At, dead_letters};
 use neurolake_model as model;
 
 use crate::error::{Error, Kind, Result};
-use crate::lake::Scope;
+use crate::lake::{SYSTEM, Scope};
 use crate::sources::function::{self, FunctionTable};
 use crate::sources::{self, Declared, Source};
 use crate::suggest::nearest;
@@ -41,6 +41,8 @@ enum Declaration {
     Catalog(usize, usize),
     /// Beside a table that takes events. Not listed, like columns of a system.
     DeadLetters(Box<model::Table>),
+    /// About the server itself. Not listed either.
+    System(Box<model::Table>),
 }
 
 impl Entry {
@@ -57,8 +59,9 @@ impl Tables {
     pub(crate) fn new(
         catalog: Arc<model::Catalog>,
         mut functions: BTreeMap<(String, String), Arc<dyn FunctionTable>>,
+        system: Vec<(model::Table, Arc<dyn FunctionTable>)>,
     ) -> Self {
-        let mut databases = HashMap::new();
+        let mut databases: HashMap<String, HashMap<String, Entry>> = HashMap::new();
         for (outer, database) in catalog.databases.iter().enumerate() {
             let mut tables = HashMap::with_capacity(database.tables.len());
             for (inner, table) in database.tables.iter().enumerate() {
@@ -76,6 +79,13 @@ impl Tables {
             }
             databases.insert(database.name.clone(), tables);
         }
+        for (table, function) in system {
+            let tables = databases.entry(SYSTEM.to_owned()).or_default();
+            tables.entry(table.name.clone()).or_insert_with(|| Entry {
+                function: Some(function),
+                ..Entry::new(Declaration::System(Box::new(table)))
+            });
+        }
         Self { catalog, databases }
     }
 
@@ -88,7 +98,9 @@ impl Tables {
                 table: self.declared(entry).clone(),
             };
             match entry.declaration {
-                Declaration::Catalog(..) => sources::source(declared, entry.function.clone()),
+                Declaration::Catalog(..) | Declaration::System(_) => {
+                    sources::source(declared, entry.function.clone())
+                }
                 Declaration::DeadLetters(_) => sources::dead_letters(declared),
             }
         })))
@@ -108,7 +120,7 @@ impl Tables {
             Declaration::Catalog(database, table) => {
                 &self.catalog.databases[*database].tables[*table]
             }
-            Declaration::DeadLetters(table) => table,
+            Declaration::DeadLetters(table) | Declaration::System(table) => table,
         }
     }
 

@@ -34,6 +34,22 @@ pub enum Kind {
     Internal,
 }
 
+impl Kind {
+    /// Its name for programs, the same on every door and in the log.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::NotAllowed => "not_allowed",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::TooMuch => "too_much",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// A failed query. The message is for the person who asked and holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub struct Error {

@@ -10,7 +10,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::dataframe::DataFrame;
 use datafusion::prelude::SessionContext;
 use neurolake_delta::{At, Snapshots};
-use neurolake_model::Catalog;
+use neurolake_model::{self as model, Catalog};
 use object_store::ObjectStore;
 
 use crate::access::{self, Access, Role};
@@ -260,8 +260,29 @@ pub struct LakeBuilder {
     stores: Stores,
     limits: Limits,
     functions: BTreeMap<(String, String), Arc<dyn FunctionTable>>,
+    system: Vec<(model::Table, Arc<dyn FunctionTable>)>,
     tails: Option<Arc<dyn Tails>>,
     wrap_store: Option<WrapStore>,
+}
+
+/// The database of tables about the server itself. They are not listed, and no role reads them.
+pub const SYSTEM: &str = "system";
+
+/// How one table of the catalog is doing, as far as it is known without asking its store.
+#[derive(Debug, Clone)]
+pub struct TableStatus {
+    /// Name of the database.
+    pub database: String,
+    /// Name of the table.
+    pub table: String,
+    /// Kind of its source, such as `delta`.
+    pub kind: &'static str,
+    /// The version that queries see, of a Delta table that somebody has read.
+    pub version: Option<u64>,
+    /// How long ago that was known to be the newest version.
+    pub age: Option<Duration>,
+    /// Why the last look at it failed.
+    pub error: Option<String>,
 }
 
 impl LakeBuilder {
@@ -292,6 +313,14 @@ impl LakeBuilder {
         self
     }
 
+    /// A table about the server itself, in the database [`SYSTEM`]. A table of the catalog goes
+    /// before one of the same name.
+    #[must_use]
+    pub fn system(mut self, table: model::Table, function: Arc<dyn FunctionTable>) -> Self {
+        self.system.push((table, function));
+        self
+    }
+
     /// Who keeps rows on their way to tables that take events. Without it, queries see what is
     /// committed.
     #[must_use]
@@ -315,7 +344,7 @@ impl LakeBuilder {
         let template = session::template(&self.limits)?;
         let catalog = Arc::new(self.catalog);
         let shared = Arc::new(Shared {
-            tables: Tables::new(Arc::clone(&catalog), self.functions),
+            tables: Tables::new(Arc::clone(&catalog), self.functions, self.system),
             everything: Arc::new(Access::all(catalog)),
             stores: self.stores,
             limits: self.limits,
@@ -340,6 +369,7 @@ impl Lake {
             stores: Stores::default(),
             limits: Limits::default(),
             functions: BTreeMap::new(),
+            system: Vec::new(),
             tails: None,
             wrap_store: None,
         }
@@ -445,6 +475,32 @@ impl Lake {
                 format!("there is no Delta table `{database}.{table}`"),
             )),
         }
+    }
+
+    /// How each table is doing, in the catalog's order. Nothing is opened to find out.
+    pub fn status(&self) -> Vec<TableStatus> {
+        let shared = &self.scope.shared;
+        let known = |table: &model::Table| {
+            let model::Source::Delta { uri } = &table.source else {
+                return None;
+            };
+            let opened = sources::objects::open(shared, table.store.as_deref(), uri).ok()?;
+            shared.snapshots.status_of(&opened.location())
+        };
+        let tables = self.catalog().tables();
+        tables
+            .map(|(database, table)| {
+                let known = known(table);
+                TableStatus {
+                    database: database.name.clone(),
+                    table: table.name.clone(),
+                    kind: table.source.kind(),
+                    version: known.as_ref().and_then(|known| known.version),
+                    age: known.as_ref().and_then(|known| known.age),
+                    error: known.and_then(|known| Some(known.error?.to_string())),
+                }
+            })
+            .collect()
     }
 
     /// The version of a Delta table that is at least this new.

@@ -7,7 +7,7 @@
 //! lies), [`tail`] (rows on their way to a table), [`catalog`] (names to tables, lazily), [`access`] (who may read what), `sources`
 //! (one file per kind of table), [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
 //! request to a stream of record batches), [`prepared`] (what a statement will answer), [`pg`] (the same for clients of PostgreSQL), `planner` (the last look at a plan), `limited` (ends a
-//! stream that takes too long), `inputs` (what an answer was made from), `stop` (ends joins that never wait), [`doctor`] (what is wrong with a lake), [`error`].
+//! stream that takes too long), `inputs` (what an answer was made from), `profile` (where its time went), `stop` (ends joins that never wait), [`doctor`] (what is wrong with a lake), [`error`].
 
 pub mod access;
 pub mod catalog;
@@ -20,6 +20,7 @@ pub mod pg;
 mod planner;
 pub mod policy;
 pub mod prepared;
+mod profile;
 pub mod schema;
 pub mod session;
 mod sources;
@@ -31,8 +32,9 @@ pub mod tail;
 pub use access::Role;
 pub use error::{Error, Kind, Result};
 pub use inputs::Inputs;
-pub use lake::{Lake, LakeBuilder, Limits};
+pub use lake::{Lake, LakeBuilder, Limits, SYSTEM, TableStatus};
 pub use prepared::Prepared;
+pub use profile::Profile;
 pub use session::{Answer, MinVersion, Request};
 pub use sources::function::{Arguments, FunctionTable};
 pub use stores::{

@@ -16,14 +16,14 @@ mod names;
 mod rewrite;
 mod types;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProviderList, SchemaProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
@@ -38,6 +38,8 @@ use crate::catalog::{SessionCatalog, UNNAMED};
 use crate::error::Result;
 use crate::lake::{Lake, Scope};
 use crate::limited::{Bounds, limited};
+use crate::prepared::types_of_parameters;
+use crate::profile::tables;
 use crate::session::{self, Answer, smaller};
 use crate::stop::Stop;
 
@@ -126,6 +128,7 @@ impl Lake {
 pub struct Planned {
     state: SessionState,
     plan: LogicalPlan,
+    tables: Vec<String>,
     limits: Bounded,
 }
 
@@ -158,6 +161,7 @@ impl Session {
             .await??;
         Ok(Planned {
             state,
+            tables: tables(&lake.scope, &plan),
             plan: with_days(plan)?,
             limits: Bounded {
                 deadline: limits.deadline,
@@ -230,23 +234,7 @@ impl Planned {
     /// # Errors
     /// One parameter has two types.
     pub fn parameters(&self) -> Result<Vec<Parameter>> {
-        let mut types = self.plan.get_parameter_types()?;
-        let mut fields: HashMap<String, FieldRef> = HashMap::new();
-        self.plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::Limit(limit) = node {
-                for count in [&limit.skip, &limit.fetch].into_iter().flatten() {
-                    guess(count, &DataType::Int64, &mut types);
-                }
-            }
-            for expression in node.expressions() {
-                expression.apply(|expression| {
-                    find_any(expression, node, &mut types);
-                    find_parameter(expression, &mut types, &mut fields);
-                    Ok(TreeNodeRecursion::Continue)
-                })?;
-            }
-            Ok(TreeNodeRecursion::Continue)
-        })?;
+        let (types, fields) = types_of_parameters(&self.plan)?;
         let number = |name: &str| name.strip_prefix('$').and_then(|text| text.parse().ok());
         let highest: usize = types
             .keys()
@@ -279,11 +267,13 @@ impl Planned {
             self.limits.max_rows,
         );
         let stop = self.state.config().get_extension::<Stop>();
-        let stream = bounds
+        let (stream, profile) = bounds
             .in_time(session::start(&self.state, self.plan, parameters))
             .await??;
         Ok(Answer {
             inputs: None,
+            tables: self.tables,
+            profile,
             schema: stream.schema(),
             stream: limited(stream, &bounds, stop.unwrap_or_default()),
         })
@@ -336,52 +326,6 @@ fn cut(expression: &mut Expr) -> bool {
         text.truncate(10);
     }
     is_instant
-}
-
-/// The type of a parameter of which nothing else is known.
-fn guess(expression: &Expr, data_type: &DataType, types: &mut HashMap<String, Option<DataType>>) {
-    if let Expr::Placeholder(placeholder) = expression {
-        types
-            .entry(placeholder.id.clone())
-            .or_default()
-            .get_or_insert_with(|| data_type.clone());
-    }
-}
-
-/// `x = any($1)`: a list of what `x` is.
-fn find_any(expression: &Expr, node: &LogicalPlan, types: &mut HashMap<String, Option<DataType>>) {
-    if let Expr::ScalarFunction(call) = expression
-        && let ("array_has", [list, item]) = (call.name(), call.args.as_slice())
-        && let Some(input) = node.inputs().first()
-        && let Ok(item) = item.get_type(input.schema())
-    {
-        guess(list, &DataType::new_list(item, true), types);
-    }
-}
-
-/// `$1::int` says what `$1` is, where nothing else does.
-pub(crate) fn find_parameter(
-    expression: &Expr,
-    types: &mut HashMap<String, Option<DataType>>,
-    fields: &mut HashMap<String, FieldRef>,
-) {
-    match expression {
-        Expr::Cast(cast) => {
-            if let Expr::Placeholder(placeholder) = cast.expr.as_ref() {
-                let known = types.entry(placeholder.id.clone()).or_default();
-                if known.is_none() {
-                    *known = Some(cast.field.data_type().clone());
-                }
-            }
-        }
-        Expr::Placeholder(placeholder) => {
-            types.entry(placeholder.id.clone()).or_default();
-            if let Some(field) = &placeholder.field {
-                fields.insert(placeholder.id.clone(), Arc::clone(field));
-            }
-        }
-        _ => {}
-    }
 }
 
 /// The lake's catalog with the databases that describe it.

@@ -3,16 +3,15 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
 use futures::future::BoxFuture;
 
 use crate::error::Result;
 use crate::lake::Lake;
 use crate::limited::Bounds;
-use crate::pg::find_parameter;
 use crate::session;
 
 /// A statement that only reads, looked at.
@@ -52,19 +51,78 @@ impl Lake {
 }
 
 fn parameters_of(plan: &LogicalPlan) -> Result<Vec<(String, Option<DataType>)>> {
+    let (types, _) = types_of_parameters(plan)?;
+    let mut parameters: Vec<(String, Option<DataType>)> = types.into_iter().collect();
+    let number = |name: &str| name.strip_prefix('$')?.parse::<usize>().ok();
+    parameters.sort_by_cached_key(|(name, _)| (number(name).unwrap_or(usize::MAX), name.clone()));
+    Ok(parameters)
+}
+
+/// Types by the parameters' names, as far as they are known.
+type Types = HashMap<String, Option<DataType>>;
+
+/// What a plan says about its parameters, and the fields that they are compared with.
+pub(crate) fn types_of_parameters(
+    plan: &LogicalPlan,
+) -> Result<(Types, HashMap<String, FieldRef>)> {
     let mut types = plan.get_parameter_types()?;
     let mut fields = HashMap::new();
     plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::Limit(limit) = node {
+            for count in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                guess(count, &DataType::Int64, &mut types);
+            }
+        }
         for expression in node.expressions() {
             expression.apply(|expression| {
+                find_any(expression, node, &mut types);
                 find_parameter(expression, &mut types, &mut fields);
                 Ok(TreeNodeRecursion::Continue)
             })?;
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    let mut parameters: Vec<(String, Option<DataType>)> = types.into_iter().collect();
-    let number = |name: &str| name.strip_prefix('$')?.parse::<usize>().ok();
-    parameters.sort_by_cached_key(|(name, _)| (number(name).unwrap_or(usize::MAX), name.clone()));
-    Ok(parameters)
+    Ok((types, fields))
+}
+
+/// The type of a parameter of which nothing else is known.
+fn guess(expression: &Expr, data_type: &DataType, types: &mut Types) {
+    if let Expr::Placeholder(placeholder) = expression {
+        types
+            .entry(placeholder.id.clone())
+            .or_default()
+            .get_or_insert_with(|| data_type.clone());
+    }
+}
+
+/// `x = any($1)`: a list of what `x` is.
+fn find_any(expression: &Expr, node: &LogicalPlan, types: &mut Types) {
+    if let Expr::ScalarFunction(call) = expression
+        && let ("array_has", [list, item]) = (call.name(), call.args.as_slice())
+        && let Some(input) = node.inputs().first()
+        && let Ok(item) = item.get_type(input.schema())
+    {
+        guess(list, &DataType::new_list(item, true), types);
+    }
+}
+
+/// `$1::int` says what `$1` is, where nothing else does.
+fn find_parameter(expression: &Expr, types: &mut Types, fields: &mut HashMap<String, FieldRef>) {
+    match expression {
+        Expr::Cast(cast) => {
+            if let Expr::Placeholder(placeholder) = cast.expr.as_ref() {
+                let known = types.entry(placeholder.id.clone()).or_default();
+                if known.is_none() {
+                    *known = Some(cast.field.data_type().clone());
+                }
+            }
+        }
+        Expr::Placeholder(placeholder) => {
+            types.entry(placeholder.id.clone()).or_default();
+            if let Some(field) = &placeholder.field {
+                fields.insert(placeholder.id.clone(), Arc::clone(field));
+            }
+        }
+        _ => {}
+    }
 }

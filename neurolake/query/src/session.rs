@@ -31,6 +31,7 @@ use crate::lake::{Lake, Limits, Scope};
 use crate::limited::{Bounds, limited};
 use crate::planner::Planner;
 use crate::policy;
+use crate::profile::{Profile, tables};
 use crate::stop::Stop;
 
 /// A statement with its parameters.
@@ -85,6 +86,10 @@ pub struct Answer {
     pub stream: SendableRecordBatchStream,
     /// What it is made from. `None`: the same question may be answered otherwise at any time.
     pub inputs: Option<Inputs>,
+    /// Tables that the statement names, as `database.table`.
+    pub tables: Vec<String>,
+    /// What it has done so far.
+    pub profile: Profile,
 }
 
 impl Lake {
@@ -101,19 +106,14 @@ impl Lake {
         );
         let stop = Arc::<Stop>::default();
         let started = self.start(request, Arc::clone(&stop));
-        let (stream, inputs) = bounds.in_time(started).await??;
+        let started = bounds.in_time(started).await??;
         Ok(Answer {
-            inputs,
-            schema: stream.schema(),
-            stream: limited(stream, &bounds, stop),
+            stream: limited(started.stream, &bounds, stop),
+            ..started
         })
     }
 
-    async fn start(
-        &self,
-        request: Request,
-        stop: Arc<Stop>,
-    ) -> Result<(SendableRecordBatchStream, Option<Inputs>)> {
+    async fn start(&self, request: Request, stop: Arc<Stop>) -> Result<Answer> {
         for wanted in &request.min_versions {
             self.at_least(wanted).await?;
         }
@@ -129,9 +129,15 @@ impl Lake {
         if !is_repeatable(&plan) {
             pins.noted().changes();
         }
-        let stream = start(&state, plan, request.parameters).await?;
-        let inputs = pins.noted().inputs();
-        Ok((stream, inputs))
+        let tables = tables(&lake.scope, &plan);
+        let (stream, profile) = start(&state, plan, request.parameters).await?;
+        Ok(Answer {
+            schema: stream.schema(),
+            stream,
+            inputs: pins.noted().inputs(),
+            tables,
+            profile,
+        })
     }
 }
 
@@ -140,16 +146,15 @@ pub(crate) async fn start(
     state: &SessionState,
     plan: LogicalPlan,
     parameters: Option<ParamValues>,
-) -> Result<SendableRecordBatchStream> {
+) -> Result<(SendableRecordBatchStream, Profile)> {
     let plan = match parameters {
         Some(parameters) => with_parameters(plan, parameters)?,
         None => plan,
     };
     let plan = state.create_physical_plan(&plan).await?;
-    Ok(datafusion::physical_plan::execute_stream(
-        plan,
-        state.task_ctx(),
-    )?)
+    let profile = Profile::new(&plan);
+    let stream = datafusion::physical_plan::execute_stream(plan, state.task_ctx())?;
+    Ok((stream, profile))
 }
 
 pub(crate) fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {

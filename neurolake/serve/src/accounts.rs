@@ -39,18 +39,33 @@ pub(crate) struct Principal {
     pub(crate) name: Arc<str>,
     /// The lake as it sees it.
     pub(crate) lake: Lake,
-    pub(crate) graphql: graphql::Tables,
+    pub(crate) graphql: Arc<graphql::Tables>,
+    /// Tells apart what may be seen: two roles of one name may differ, before and after the settings
+    /// were read again.
+    pub(crate) sight: Arc<str>,
     /// Tables that it may send events to. `None`: all.
     ingest: Option<Vec<String>>,
 }
 
 impl Principal {
-    fn new(name: &str, lake: Lake, ingest: Option<Vec<String>>) -> Self {
+    fn new(name: &str, lake: Lake, role: Option<&Role>) -> Self {
         Self {
             name: name.into(),
-            graphql: graphql::Tables::new(lake.catalog()),
+            sight: format!("{role:?}").into(),
+            ingest: role.map(|role| role.ingest.clone()),
+            graphql: Arc::new(graphql::Tables::new(lake.catalog())),
             lake,
-            ingest,
+        }
+    }
+
+    /// Another account that sees and may do the same.
+    fn under(&self, name: &str) -> Self {
+        Self {
+            name: name.into(),
+            sight: Arc::clone(&self.sight),
+            graphql: Arc::clone(&self.graphql),
+            lake: self.lake.clone(),
+            ingest: self.ingest.clone(),
         }
     }
 
@@ -115,12 +130,22 @@ impl Accounts {
         if accounts.is_empty() {
             made.everybody = Some(Arc::new(Principal::new("", lake.clone(), None)));
         }
+        // What a role sees is made once.
+        let first = |account: &Account| {
+            let mut before = accounts
+                .iter()
+                .take_while(|other| other.name != account.name);
+            before.find(|other| other.role == account.role)
+        };
         for account in accounts {
-            let (seen, ingest) = match &account.role {
-                Some(role) => (lake.with_role(role)?, Some(role.ingest.clone())),
-                None => (lake.clone(), None),
+            let principal = match (first(account), &account.role) {
+                (Some(first), _) => made.by_name[&first.name].0.under(&account.name),
+                (None, Some(role)) => {
+                    Principal::new(&account.name, lake.with_role(role)?, Some(role))
+                }
+                (None, None) => Principal::new(&account.name, lake.clone(), None),
             };
-            let principal = Arc::new(Principal::new(&account.name, seen, ingest));
+            let principal = Arc::new(principal);
             let token = account.token.expose_secret();
             made.by_token.insert(hashed(token), Arc::clone(&principal));
             let verifier = Verifier::new(token, &random);
@@ -172,7 +197,12 @@ impl Accounts {
 
     /// The account of this name, if the token is its own.
     pub(crate) fn proved(&self, name: &str, token: &str) -> Option<Arc<Principal>> {
-        let principal = self.by_token.get(&hashed(token))?;
+        self.proved_by(name, &hashed(token))
+    }
+
+    /// The same by the token's digest.
+    pub(crate) fn proved_by(&self, name: &str, digest: &[u8]) -> Option<Arc<Principal>> {
+        let principal = self.by_token.get(digest)?;
         (*principal.name == *name).then(|| Arc::clone(principal))
     }
 
@@ -196,7 +226,7 @@ impl Accounts {
     }
 }
 
-fn hashed(token: &str) -> Vec<u8> {
+pub(crate) fn hashed(token: &str) -> Vec<u8> {
     digest(&SHA256, token.as_bytes()).as_ref().to_vec()
 }
 

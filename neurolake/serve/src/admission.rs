@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::doors::Settings;
@@ -13,6 +14,8 @@ pub(crate) struct Admission {
     waiting: Arc<Semaphore>,
     wait: Duration,
     most: usize,
+    queue: usize,
+    turned_away: Counter,
 }
 
 /// The right to run one query, until it is dropped.
@@ -31,6 +34,8 @@ impl Admission {
             waiting: Arc::new(Semaphore::new(settings.queued_queries)),
             wait: settings.queue_wait,
             most,
+            queue: settings.queued_queries,
+            turned_away: Counter::default(),
         }
     }
 
@@ -38,11 +43,25 @@ impl Admission {
         self.most.saturating_sub(self.running.available_permits())
     }
 
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.saturating_sub(self.waiting.available_permits())
+    }
+
+    /// Counts those that were turned away.
+    pub(crate) fn turned_away(&self) -> Counter {
+        self.turned_away.clone()
+    }
+
     /// Waits for a turn.
     pub(crate) async fn admit(&self) -> Result<Admitted, Busy> {
         let permit = match Arc::clone(&self.running).try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_) => self.queue().await?,
+            Err(_) => {
+                let queued = self.queue().await;
+                queued.inspect_err(|_| {
+                    self.turned_away.inc();
+                })?
+            }
         };
         Ok(Admitted { _permit: permit })
     }

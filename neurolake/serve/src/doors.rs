@@ -1,5 +1,6 @@
 //! What is answered where, and with which limits.
 
+use std::fs::File;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -8,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::{ArcSwap, ArcSwapOption};
 use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, HeaderValue, Method, header};
 use axum::middleware;
@@ -27,9 +29,11 @@ use crate::admission::Admission;
 use crate::health::Health;
 use crate::identity::RequestId;
 use crate::kept::{self, Kept};
+use crate::metrics::{self, Metrics, MoreMetrics};
 use crate::pg::Tls;
 use crate::refusal::Refusal;
 use crate::rest::Description;
+use crate::system::System;
 use crate::{document, graphql, guard, health, identity, rest, site, sql};
 
 /// Stack of a thread that plans: deeply nested statements recurse.
@@ -69,6 +73,14 @@ pub struct Settings {
     pub grace: Duration,
     /// Describes `/api/rest` as OpenAPI. `None`: nobody does.
     pub openapi: Option<Description>,
+    /// What the server says about itself; the lake should have its tables.
+    pub system: System,
+    /// Statements that take longer are logged with what they did. `None`: none.
+    pub slow_query: Option<Duration>,
+    /// Gets a line of JSON for each statement, without its values.
+    pub audit: Option<Arc<File>>,
+    /// Metrics of other parts of the process, for `/metrics`.
+    pub more_metrics: Option<MoreMetrics>,
     /// More routes behind the same checks and request ids, such as those of ingestion.
     pub routes: Router,
 }
@@ -90,6 +102,10 @@ impl Default for Settings {
             cache_bytes: 128 << 20,
             grace: Duration::from_secs(5),
             openapi: None,
+            system: System::default(),
+            slow_query: Some(Duration::from_secs(10)),
+            audit: None,
+            more_metrics: None,
             routes: Router::new(),
         }
     }
@@ -106,8 +122,10 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) admission: Admission,
     pub(crate) health: Health,
-    pub(crate) accounts: Accounts,
+    pub(crate) accounts: ArcSwap<Accounts>,
     pub(crate) kept: Kept,
+    pub(crate) metrics: Metrics,
+    pub(crate) audit: ArcSwapOption<File>,
     /// `catalog.json` with the real endpoints.
     pub(crate) catalog: String,
     queries: QueryRuntime,
@@ -128,20 +146,40 @@ impl Doors {
     pub fn new(lake: Lake, settings: Settings) -> Result<Self> {
         let mut catalog = lake.catalog().clone();
         catalog.endpoints = settings.endpoints.clone();
-        Ok(Self {
-            shared: Arc::new(Shared {
-                catalog: catalog.to_json(),
-                admission: Admission::new(&settings),
-                health: Health::default(),
-                kept: Kept::new(settings.cache_bytes),
-                accounts: Accounts::new(&lake, &settings.accounts)?,
-                queries: QueryRuntime::new().map_err(|error| {
-                    Error::new(Kind::Internal, "can't start threads for queries").with_source(error)
-                })?,
-                lake,
-                settings,
-            }),
-        })
+        let admission = Admission::new(&settings);
+        let more_metrics = settings.more_metrics.as_ref();
+        let shared = Arc::new(Shared {
+            catalog: catalog.to_json(),
+            metrics: Metrics::new(admission.turned_away(), more_metrics),
+            admission,
+            health: Health::default(),
+            kept: Kept::new(settings.cache_bytes),
+            audit: ArcSwapOption::new(settings.audit.clone()),
+            accounts: ArcSwap::from_pointee(Accounts::new(&lake, &settings.accounts)?),
+            queries: QueryRuntime::new().map_err(|error| {
+                Error::new(Kind::Internal, "can't start threads for queries").with_source(error)
+            })?,
+            lake,
+            settings,
+        });
+        shared.settings.system.over(&shared);
+        Ok(Self { shared })
+    }
+
+    /// Writes to another audit file from now on, or to none.
+    pub fn set_audit(&self, audit: Option<Arc<File>>) {
+        self.shared.audit.store(audit);
+    }
+
+    /// Lets in others from now on. Whoever is connected stays as who it came.
+    ///
+    /// # Errors
+    /// A role doesn't fit the catalog: nothing has changed.
+    pub fn set_accounts(&self, accounts: &[Account]) -> Result<()> {
+        let shared = &self.shared;
+        let accounts = Accounts::new(&shared.lake, accounts)?;
+        shared.accounts.store(Arc::new(accounts));
+        Ok(())
     }
 
     /// Queries that are running at the moment, their answers being written or read.
@@ -154,6 +192,9 @@ impl Doors {
         let settings = &self.shared.settings;
         let text = SizeAbove::new(1024)
             .and(NotForContentType::const_new("application/vnd.apache.arrow"))
+            .and(NotForContentType::const_new(
+                "application/vnd.apache.parquet",
+            ))
             .and(NotForContentType::const_new("image/png"));
         let router = Router::new()
             .route("/api/sql", get(sql::get).post(sql::post))
@@ -161,15 +202,16 @@ impl Doors {
             .route("/api/rest/", get(rest::root))
             .route("/api/rest/{database}", get(rest::database))
             .route("/api/rest/{database}/{table}", get(rest::table))
-            .route_layer(middleware::from_fn_with_state(self.clone(), kept::keep))
             .route("/api/graphql", get(graphql::get).post(graphql::post))
             .route(
                 "/api/graphql/{database}",
                 get(graphql::get).post(graphql::post),
             )
+            .route_layer(middleware::from_fn_with_state(self.clone(), kept::keep))
             .route("/api/stores", get(document::stores))
             .route("/api/{*rest}", get(nothing).post(nothing))
             .route("/catalog.json", get(document::catalog))
+            .route("/metrics", get(metrics::metrics))
             .route("/health", get(health::health))
             .route("/ready", get(health::ready))
             .method_not_allowed_fallback(wrong_method);
@@ -201,8 +243,7 @@ impl Doors {
         listener: TcpListener,
         end: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
-        let (ended, mut ending) = tokio::sync::watch::channel(false);
-        let grace = self.shared.settings.grace;
+        let (end, too_long) = ending(end, self.shared.settings.grace);
         let service = self
             .router()
             .into_make_service_with_connect_info::<SocketAddr>();
@@ -213,14 +254,7 @@ impl Doors {
                 tracing::debug!(%error, "answers on a connection may be late");
             }
         });
-        let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-            end.await;
-            let _ = ended.send(true);
-        });
-        let too_long = async move {
-            let _ = ending.wait_for(|is_ending| *is_ending).await;
-            tokio::time::sleep(grace).await;
-        };
+        let server = axum::serve(listener, service).with_graceful_shutdown(end);
         tokio::select! {
             outcome = server => outcome,
             () = too_long => Ok(()),
@@ -228,8 +262,28 @@ impl Doors {
     }
 }
 
+/// For a server that ends gracefully: when to take no more, and when to wait no longer.
+pub(crate) fn ending(
+    end: impl Future<Output = ()> + Send + 'static,
+    grace: Duration,
+) -> (
+    impl Future<Output = ()> + Send + 'static,
+    impl Future<Output = ()> + Send,
+) {
+    let (ended, mut ending) = tokio::sync::watch::channel(false);
+    let end = async move {
+        end.await;
+        let _ = ended.send(true);
+    };
+    let too_long = async move {
+        let _ = ending.wait_for(|is_ending| *is_ending).await;
+        tokio::time::sleep(grace).await;
+    };
+    (end, too_long)
+}
+
 async fn nothing(Extension(id): Extension<RequestId>) -> axum::response::Response {
-    let hint = "the doors are `/api/sql`, `/api/rest/{database}/{table}`, `/api/graphql`, `/api/stores`, `/catalog.json`, `/health`, `/ready`";
+    let hint = "the doors are `/api/sql`, `/api/rest/{database}/{table}`, `/api/graphql`, `/api/stores`, `/catalog.json`, `/health`, `/ready`, `/metrics`";
     Refusal::not_found("there is nothing at this address")
         .with_hint(hint)
         .respond(&id)

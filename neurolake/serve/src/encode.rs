@@ -14,7 +14,7 @@
 //! | dictionaries, views, run-ends | as their values | the same |
 //! | null | `null`, never left out | nothing; an empty string is `""` |
 //!
-//! Arrow keeps every type as it is.
+//! Arrow keeps every type as it is; so does Parquet, with the schema of Arrow that stands in its footer.
 
 mod csv;
 pub(crate) mod json;
@@ -25,6 +25,10 @@ use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
 use arrow::record_batch::RecordBatch;
 use neurolake_query::{Error, Kind, Result};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
 
 use self::csv::Csv;
 use self::json::Json;
@@ -32,11 +36,16 @@ use self::json::Json;
 /// Memory of the rows that are encoded at once; bounds what one answer holds besides its batch.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// Encoded rows that are collected for a row group of Parquet: all of it is held until it is written.
+const ROW_GROUP_BYTES: usize = 16 << 20;
+
 /// How rows are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Arrow IPC stream.
     Arrow,
+    /// A Parquet file. It is readable once its last byte is there.
+    Parquet,
     /// An array of objects.
     Json,
     /// One object a line.
@@ -47,12 +56,19 @@ pub enum Format {
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::Arrow, Self::Json, Self::NdJson, Self::Csv];
+    pub const ALL: [Self; 5] = [
+        Self::Arrow,
+        Self::Parquet,
+        Self::Json,
+        Self::NdJson,
+        Self::Csv,
+    ];
 
     /// Short name, as in `?format=`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Arrow => "arrow",
+            Self::Parquet => "parquet",
             Self::Json => "json",
             Self::NdJson => "ndjson",
             Self::Csv => "csv",
@@ -68,6 +84,7 @@ impl Format {
     pub fn media_type(self) -> &'static str {
         match self {
             Self::Arrow => "application/vnd.apache.arrow.stream",
+            Self::Parquet => "application/vnd.apache.parquet",
             Self::Json => "application/json",
             Self::NdJson => "application/x-ndjson",
             Self::Csv => "text/csv",
@@ -80,6 +97,7 @@ pub struct Encoder(Inner);
 
 enum Inner {
     Arrow(Box<StreamWriter<Vec<u8>>>),
+    Parquet(Box<ArrowWriter<Vec<u8>>>),
     Json(Json),
     Csv(Csv),
 }
@@ -94,6 +112,16 @@ impl Encoder {
             Format::Arrow => {
                 let writer = StreamWriter::try_new(Vec::new(), schema).map_err(unwritable)?;
                 Inner::Arrow(Box::new(writer))
+            }
+            Format::Parquet => {
+                check_names(schema)?;
+                let level = ZstdLevel::default();
+                let properties = WriterProperties::builder()
+                    .set_compression(Compression::ZSTD(level))
+                    .build();
+                let writer =
+                    ArrowWriter::try_new(Vec::new(), SchemaRef::clone(schema), Some(properties));
+                Inner::Parquet(Box::new(writer.map_err(unstorable)?))
             }
             Format::Json | Format::NdJson => {
                 check_names(schema)?;
@@ -113,6 +141,13 @@ impl Encoder {
                 writer.write(batch).map_err(unwritable)?;
                 Ok(std::mem::take(writer.get_mut()))
             }
+            Inner::Parquet(writer) => {
+                writer.write(batch).map_err(unstorable)?;
+                if writer.in_progress_size() >= ROW_GROUP_BYTES {
+                    writer.flush().map_err(unstorable)?;
+                }
+                Ok(std::mem::take(writer.inner_mut()))
+            }
             Inner::Json(json) => json.encode(batch).map_err(unwritable),
             Inner::Csv(csv) => csv.encode(batch).map_err(unwritable),
         }
@@ -125,6 +160,7 @@ impl Encoder {
     pub fn finish(self) -> Result<Vec<u8>> {
         match self.0 {
             Inner::Arrow(writer) => writer.into_inner_after_end().map_err(unwritable),
+            Inner::Parquet(writer) => writer.into_inner().map_err(unstorable),
             Inner::Json(json) => Ok(json.finish()),
             Inner::Csv(csv) => Ok(csv.finish()),
         }
@@ -150,6 +186,15 @@ fn unwritable(error: ArrowError) -> Error {
         format!("the answer can't be written: {error}"),
     )
     .with_hint("choose another format, or cast the column in the statement")
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "given to `map_err`")]
+fn unstorable(error: ParquetError) -> Error {
+    Error::new(
+        Kind::BadRequest,
+        format!("the answer can't be written as Parquet: {error}"),
+    )
+    .with_hint("cast the column in the statement, or choose another format")
 }
 
 fn check_names(schema: &Schema) -> Result<()> {

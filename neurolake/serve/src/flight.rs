@@ -31,7 +31,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::Server;
 
 use self::service::Service;
-use crate::doors::{Doors, Shared};
+use crate::doors::{Doors, Shared, ending};
 
 /// How long nothing is accepted after the system refused to.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -79,20 +79,12 @@ impl FlightDoor {
         let settings = &self.shared.settings;
         let most = settings.statement_bytes * STATEMENTS_OF_A_MESSAGE + REST_OF_A_MESSAGE;
         let service = FlightServiceServer::new(self.service).max_decoding_message_size(most);
-        let (ended, mut ending) = tokio::sync::watch::channel(false);
-        let grace = settings.grace;
+        let (end, too_long) = ending(end, settings.grace);
         let server = Server::builder()
             .http2_keepalive_interval(Some(SILENCE))
             .http2_keepalive_timeout(Some(SILENCE))
             .add_service(service)
-            .serve_with_incoming_shutdown(clients(listener), async move {
-                end.await;
-                let _ = ended.send(true);
-            });
-        let too_long = async move {
-            let _ = ending.wait_for(|is_ending| *is_ending).await;
-            tokio::time::sleep(grace).await;
-        };
+            .serve_with_incoming_shutdown(clients(listener), end);
         tokio::select! {
             outcome = server => outcome.map_err(io::Error::other),
             () = too_long => Ok(()),

@@ -10,7 +10,7 @@ pub(crate) fn wanted(named: Option<&str>, headers: &HeaderMap) -> Result<Format,
     if let Some(name) = named {
         return Format::by_name(name).ok_or_else(|| {
             Refusal::bad_request(format!("there is no format `{name}`"))
-                .with_hint("use `arrow`, `json`, `ndjson` or `csv`")
+                .with_hint("use `arrow`, `parquet`, `json`, `ndjson` or `csv`")
         });
     }
     let accepted: Vec<&str> = headers
@@ -23,8 +23,8 @@ pub(crate) fn wanted(named: Option<&str>, headers: &HeaderMap) -> Result<Format,
     }
     best(&accepted.join(","), of_media_type).ok_or_else(|| {
         Refusal::not_acceptable("none of the media types in `Accept` can be served").with_hint(
-            "accept `application/vnd.apache.arrow.stream`, `application/json`, \
-             `application/x-ndjson` or `text/csv`",
+            "accept `application/vnd.apache.arrow.stream`, `application/vnd.apache.parquet`, \
+             `application/json`, `application/x-ndjson` or `text/csv`",
         )
     })
 }

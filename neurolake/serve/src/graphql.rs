@@ -27,11 +27,12 @@ use async_graphql::indexmap::IndexMap;
 use async_graphql::{Name, Value};
 use axum::Extension;
 use axum::extract::{Path, Request};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use neurolake_query::suggest::nearest;
 use neurolake_query::{Error, Kind, Lake};
 
-use self::answer::{Fault, Outline};
+use self::answer::{Fault, Filled, Outline};
 use self::document::{Asked, Document};
 use self::envelope::{Incoming, Media};
 use self::mistake::Mistake;
@@ -93,6 +94,17 @@ pub(crate) async fn post(
     respond(&client, &id, media, database, incoming).await
 }
 
+/// To a body that is too long to be read.
+pub(crate) fn too_long(headers: &HeaderMap, most: usize, id: &RequestId) -> Response {
+    match Media::wanted(headers) {
+        Ok(media) => {
+            let refusal = envelope::too_long(most);
+            media.refuse(refusal.status(), &[Fault::from(refusal)], id)
+        }
+        Err(refusal) => refusal.respond(id),
+    }
+}
+
 async fn respond(
     client: &Client,
     id: &RequestId,
@@ -107,8 +119,16 @@ async fn respond(
     };
     match outline(&scope, id, &incoming).await {
         Ok(outline) => {
-            let (data, faults) = outline.fill(client, id).await;
-            media.answer(&data, &faults, id)
+            let Filled {
+                data,
+                faults,
+                noted,
+            } = outline.fill(client, id).await;
+            let answer = media.answer(&data, &faults, id);
+            match faults.is_empty() {
+                true => noted.attach(answer),
+                false => answer,
+            }
         }
         Err(mut faults) => {
             faults.truncate(MOST_FAULTS);

@@ -22,7 +22,7 @@ pub(crate) async fn guard(
     let settings = &doors.shared.settings;
     let refusal = check_host(settings, &request)
         .or_else(|| check_origin(settings, &request))
-        .or_else(|| check_account(&doors.shared.accounts, &mut request).err());
+        .or_else(|| check_account(&doors.shared.accounts.load(), &mut request).err());
     match (refusal, request.extensions().get::<RequestId>()) {
         (Some(refusal), Some(id)) => refusal.respond(&id.clone()),
         _ => next.run(request).await,

@@ -8,12 +8,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use neurolake_query::datafusion::common::TableReference;
 use neurolake_query::{Error, Kind, Lake};
 use serde_json::json;
 
 use crate::doors::Doors;
+use crate::system::millis;
 
 /// What queries met, by `database.table`.
 #[derive(Default)]
@@ -22,9 +24,14 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    fn broken(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         // Nothing can panic while the map is held.
         self.broken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tables that can't be read, and why.
+    pub(crate) fn broken(&self) -> BTreeMap<String, String> {
+        self.lock().clone()
     }
 
     /// Notes that a table can't be opened.
@@ -47,12 +54,12 @@ impl Health {
                         _ if is_only => error.message.clone(),
                         _ => continue,
                     };
-                    self.broken().insert(format!("{database}.{table}"), message);
+                    self.lock().insert(format!("{database}.{table}"), message);
                 }
             }
-            Ok(()) if !self.broken().is_empty() => {
+            Ok(()) if !self.lock().is_empty() => {
                 for (database, table) in tables(lake, sql) {
-                    self.broken().remove(&format!("{database}.{table}"));
+                    self.lock().remove(&format!("{database}.{table}"));
                 }
             }
             _ => {}
@@ -73,9 +80,17 @@ fn tables(lake: &Lake, sql: &str) -> Vec<(String, String)> {
         .filter_map(|reference| match reference {
             TableReference::Partial { schema, table }
             | TableReference::Full { schema, table, .. } => {
-                Some((schema.to_string(), table.to_string()))
+                // Whatever version: strangers make up names of these.
+                let table = table.split('@').next().unwrap_or_default();
+                Some((schema.to_string(), table.to_owned()))
             }
             TableReference::Bare { .. } => None,
+        })
+        .filter(|(database, table)| {
+            let declared = lake.catalog().tables();
+            declared
+                .into_iter()
+                .any(|(of, known)| of.name == *database && known.name == *table)
         })
         .collect()
 }
@@ -84,18 +99,48 @@ pub(crate) async fn health() -> Response {
     Json(json!({"status": "ok"})).into_response()
 }
 
-pub(crate) async fn ready(State(doors): State<Doors>) -> Response {
+/// Names are for everybody. When a table is written, and where it lies, is for who may read all.
+pub(crate) async fn ready(State(doors): State<Doors>, headers: HeaderMap) -> Response {
     let shared = &doors.shared;
-    let broken = shared.health.broken().clone();
-    let broken: Vec<_> = broken
+    let asks = shared.accounts.load().of_headers(&headers);
+    let is_owner = asks.is_ok_and(|asks| asks.lake.role().is_none());
+    if !is_owner {
+        let broken: Vec<_> = shared.health.broken().into_keys().collect();
+        let broken = broken.iter().map(|table| json!({"table": table}));
+        return Json(json!({
+            "status": "ready",
+            "tables": shared.lake.catalog().tables().count(),
+            "broken": broken.collect::<Vec<_>>(),
+        }))
+        .into_response();
+    }
+    let broken: Vec<_> = shared
+        .health
+        .broken()
         .into_iter()
         .map(|(table, error)| json!({"table": table, "error": error}))
+        .collect();
+    // Of tables that somebody has read.
+    let seen: Vec<_> = shared
+        .lake
+        .status()
+        .into_iter()
+        .filter(|table| table.age.is_some() || table.error.is_some())
+        .map(|table| {
+            json!({
+                "table": format!("{}.{}", table.database, table.table),
+                "version": table.version,
+                "age_milliseconds": table.age.map(millis),
+                "error": table.error,
+            })
+        })
         .collect();
     Json(json!({
         "status": "ready",
         "tables": shared.lake.catalog().tables().count(),
         "running_queries": shared.admission.running(),
         "broken": broken,
+        "seen": seen,
     }))
     .into_response()
 }

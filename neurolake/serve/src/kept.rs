@@ -6,17 +6,19 @@
 //! the question, the role and the versions, so a client that has the answer is told that it still holds.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use neurolake_query::Inputs;
 use quick_cache::Weighter;
@@ -25,9 +27,9 @@ use ring::digest::{Context, SHA256};
 use tokio::sync::OwnedMutexGuard;
 
 use crate::accounts::Client;
-use crate::doors::{Doors, Shared};
+use crate::doors::Shared;
 use crate::identity::RequestId;
-use crate::{rest, sql};
+use crate::{graphql, rest, sql};
 
 /// How long one waits for an answer that another request is about to get.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +44,20 @@ pub(crate) struct Made {
     pub(crate) inputs: Inputs,
     /// The statement without its values, for logs.
     pub(crate) statement: String,
+    /// As `database.table`.
+    pub(crate) tables: Vec<String>,
+    /// Set where the client has the answer already.
+    pub(crate) is_known: Arc<AtomicBool>,
+}
+
+/// What `system.cache` shows of an answer.
+pub(crate) struct Entry {
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) role: String,
+    pub(crate) tables: String,
+    pub(crate) bytes: u64,
+    pub(crate) hits: u64,
+    pub(crate) statement: String,
 }
 
 /// A question: who may see what, and all that decides about the answer.
@@ -49,13 +65,13 @@ pub(crate) struct Made {
 struct Key([u8; 32]);
 
 impl Key {
-    fn new(role: &str, parts: &axum::http::request::Parts, query: &str, body: &[u8]) -> Self {
+    fn new(sight: &str, parts: &axum::http::request::Parts, query: &str, body: &[u8]) -> Self {
         let mut context = Context::new(&SHA256);
         let mut part = |bytes: &[u8]| {
             context.update(&bytes.len().to_le_bytes());
             context.update(bytes);
         };
-        part(role.as_bytes());
+        part(sight.as_bytes());
         part(parts.method.as_str().as_bytes());
         part(parts.uri.path().as_bytes());
         part(query.as_bytes());
@@ -104,6 +120,10 @@ struct Answer {
     made: Made,
     /// When it was known to hold.
     checked: Mutex<Instant>,
+    since: DateTime<Utc>,
+    role: String,
+    /// How often it was given again.
+    hits: AtomicU64,
 }
 
 #[derive(Clone)]
@@ -136,6 +156,38 @@ impl Kept {
             flights: Mutex::default(),
             most: bytes / SHARE,
         }
+    }
+
+    /// How many there are.
+    pub(crate) fn answers(&self) -> usize {
+        let known = self.answers.iter();
+        known
+            .filter(|(_, known)| matches!(known, Known::Answer(_)))
+            .count()
+    }
+
+    /// What they take.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.answers.weight()
+    }
+
+    /// All of them, the newest first.
+    pub(crate) fn all(&self) -> Vec<Entry> {
+        let known = self.answers.iter().filter_map(|(_, known)| match known {
+            Known::Answer(answer) => Some(answer),
+            Known::Nothing => None,
+        });
+        let entry = |answer: Arc<Answer>| Entry {
+            since: answer.since,
+            role: answer.role.clone(),
+            tables: answer.made.tables.join(", "),
+            bytes: answer.bytes.len() as u64 + ENTRY_BYTES,
+            hits: answer.hits.load(Ordering::Relaxed),
+            statement: answer.made.statement.clone(),
+        };
+        let mut entries: Vec<Entry> = known.map(entry).collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.since));
+        entries
     }
 
     fn flights(&self) -> MutexGuard<'_, Flights> {
@@ -194,25 +246,28 @@ struct Asked {
 }
 
 /// Gives an answer that is kept, or keeps the one that is given.
-pub(crate) async fn keep(
-    State(_): State<Doors>,
-    client: Client,
-    request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn keep(client: Client, request: Request, next: Next) -> Response {
     let shared = Arc::clone(&client.shared);
     let kept = &shared.kept;
     let (parts, body) = request.into_parts();
     let Some(id) = parts.extensions.get::<RequestId>().cloned() else {
         return next.run(Request::from_parts(parts, body)).await;
     };
-    let Ok(body) = to_bytes(body, shared.settings.statement_bytes).await else {
-        return sql::too_long(shared.settings.statement_bytes).respond(&id);
+    let is_graphql = client.door == "graphql";
+    let most = shared.settings.statement_bytes;
+    let Ok(body) = to_bytes(body, most).await else {
+        return match is_graphql {
+            true => graphql::too_long(&parts.headers, most, &id),
+            false => sql::too_long(most).respond(&id),
+        };
     };
     let query = parts.uri.query().unwrap_or_default();
-    let freshness = sql::Freshness::of(query);
+    let freshness = match is_graphql {
+        true => sql::Freshness::usual(query),
+        false => sql::Freshness::of(query),
+    };
     let asked = Asked {
-        key: Key::new(client.principal.role(), &parts, &freshness.rest, &body),
+        key: Key::new(&client.principal.sight, &parts, &freshness.rest, &body),
         max_staleness: freshness.max_staleness,
     };
     let if_none_match = parts.headers.get(header::IF_NONE_MATCH).cloned();
@@ -222,8 +277,9 @@ pub(crate) async fn keep(
         return next.run(request).await;
     }
     let known = if_none_match.as_ref();
+    let began = Instant::now();
     if let Some(answer) = kept.valid(&client, &asked).await {
-        return answer.respond(&client, &id, known);
+        return answer.respond(&client, &id, known, began);
     }
     let mut turn = None;
     if !kept.is_in_vain(&asked.key) {
@@ -231,12 +287,13 @@ pub(crate) async fn keep(
         // It may be there by now.
         if let Some(answer) = kept.valid(&client, &asked).await {
             kept.land(&asked.key, turn);
-            return answer.respond(&client, &id, known);
+            return answer.respond(&client, &id, known, began);
         }
     }
     let mut recorder = Recorder {
         shared: Arc::clone(&shared),
         key: asked.key,
+        role: client.principal.role().to_owned(),
         turn,
         began: Instant::now(),
     };
@@ -252,10 +309,19 @@ impl Answer {
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn respond(&self, client: &Client, id: &RequestId, known: Option<&HeaderValue>) -> Response {
-        client.log_kept(id, &self.made.statement, self.bytes.len());
+    fn respond(
+        &self,
+        client: &Client,
+        id: &RequestId,
+        known: Option<&HeaderValue>,
+        began: Instant,
+    ) -> Response {
+        self.hits.fetch_add(1, Ordering::Relaxed);
         let tag = self.headers.get(header::ETAG);
-        if tag.is_some_and(|tag| is_known(known, tag)) {
+        let is_known = tag.is_some_and(|tag| is_known(known, tag));
+        let sent = if is_known { 0 } else { self.bytes.len() };
+        client.log_kept(id, &self.made, sent, began);
+        if is_known {
             return unchanged(self.headers.clone());
         }
         let body = Body::from(self.bytes.clone());
@@ -283,6 +349,7 @@ fn is_known(known: Option<&HeaderValue>, tag: &HeaderValue) -> bool {
 struct Recorder {
     shared: Arc<Shared>,
     key: Key,
+    role: String,
     /// Others wait as long as this is held.
     turn: Option<OwnedMutexGuard<()>>,
     began: Instant,
@@ -322,6 +389,7 @@ impl Recorder {
         );
         if is_known {
             // Its rows are not read any further.
+            made.is_known.store(true, Ordering::Relaxed);
             return unchanged(response.headers().clone());
         }
         let (parts, body) = response.into_parts();
@@ -399,6 +467,9 @@ impl Recording {
             bytes: bytes.into(),
             made,
             checked: Mutex::new(self.recorder.began),
+            since: Utc::now(),
+            role: self.recorder.role.clone(),
+            hits: AtomicU64::new(0),
         };
         let answers = &self.recorder.shared.kept.answers;
         answers.insert(self.recorder.key, Known::Answer(Arc::new(answer)));

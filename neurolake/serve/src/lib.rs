@@ -8,7 +8,7 @@
 //! request it was), `sql` (the SQL door), `rest` (the same for one table in PostgREST's words),
 //! `graphql` (for several, in Hasura's), `select` (a question about one table, as data), `turn` (the one
 //! way into the engine), `format` (which form the client wants), `parameters`,
-//! `admission` (how many at once), `kept` (answers that are given again), `running` (a query and its body), [`encode`] (rows to bytes),
+//! `admission` (how many at once), `kept` (answers that are given again), `running` (a query and its body), `journal` (its line in the log), `system` and `metrics` (what is known of all of them), [`encode`] (rows to bytes),
 //! `refusal` (errors), `document` (the catalog and its stores), `health`, `site`, [`pg`] (the same for clients of
 //! PostgreSQL), [`flight`] (for clients of Arrow Flight SQL).
 
@@ -23,7 +23,9 @@ mod graphql;
 mod guard;
 mod health;
 mod identity;
+mod journal;
 mod kept;
+mod metrics;
 mod parameters;
 pub mod pg;
 mod redact;
@@ -33,11 +35,14 @@ mod running;
 mod select;
 mod site;
 mod sql;
+mod system;
 mod turn;
 
 pub use accounts::Account;
 pub use doors::{Doors, Settings};
 pub use encode::{Encoder, Format, pieces};
 pub use flight::FlightDoor;
+pub use metrics::MoreMetrics;
 pub use pg::{PgDoor, Tls};
 pub use rest::Description;
+pub use system::System;

@@ -26,12 +26,14 @@ use std::time::Duration;
 
 use pgwire::api::{ConnectionManager, RandomPidSecretKeyGenerator};
 use pgwire::tokio::{TlsAcceptor, process_socket};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::connection::Connection;
+use self::login::Scram;
 pub use self::login::Tls;
 use crate::doors::{Doors, Shared};
 
@@ -45,6 +47,7 @@ pub struct PgDoor {
     keys: Arc<RandomPidSecretKeyGenerator>,
     places: Arc<Semaphore>,
     tls: Option<TlsAcceptor>,
+    scram: Arc<Scram>,
 }
 
 impl PgDoor {
@@ -57,6 +60,7 @@ impl PgDoor {
         let tls = shared.settings.pg_tls.as_ref();
         Ok(Self {
             tls: tls.map(Tls::acceptor).transpose()?,
+            scram: Arc::new(Scram::new(&shared)),
             connections: Arc::new(ConnectionManager::new()),
             keys: Arc::default(),
             places: Arc::new(Semaphore::new(shared.settings.pg_connections)),
@@ -97,9 +101,12 @@ impl PgDoor {
             Arc::clone(&self.connections),
             Arc::clone(&self.keys),
             Arc::clone(&self.places).try_acquire_owned().ok(),
+            Arc::clone(&self.scram),
         );
         let tls = self.tls.clone();
+        let connected = Connected::new(&self.shared);
         async move {
+            let _connected = connected;
             let outcome = match watch(socket) {
                 Ok((socket, watch)) => tokio::select! {
                     outcome = process_socket(socket, tls, connection) => outcome,
@@ -112,6 +119,23 @@ impl PgDoor {
                 tracing::debug!(%error, "a PostgreSQL client left");
             }
         }
+    }
+}
+
+/// A client that is counted.
+struct Connected(Gauge);
+
+impl Connected {
+    fn new(shared: &Shared) -> Self {
+        let gauge = shared.metrics.pg_connections.clone();
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 

@@ -160,17 +160,16 @@ impl IntoResponse for Refusal {
 
 impl From<&Error> for Refusal {
     fn from(error: &Error) -> Self {
-        let (status, code) = match error.kind {
-            Kind::BadRequest => (StatusCode::BAD_REQUEST, "bad_request"),
-            Kind::NotAllowed => (StatusCode::FORBIDDEN, "not_allowed"),
-            Kind::Forbidden => (StatusCode::FORBIDDEN, "forbidden"),
-            Kind::NotFound => (StatusCode::NOT_FOUND, "not_found"),
-            Kind::TooMuch => (StatusCode::PAYLOAD_TOO_LARGE, "too_much"),
-            Kind::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
-            Kind::Broken => (StatusCode::BAD_GATEWAY, "broken"),
-            Kind::Internal => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        let status = match error.kind {
+            Kind::BadRequest => StatusCode::BAD_REQUEST,
+            Kind::NotAllowed | Kind::Forbidden => StatusCode::FORBIDDEN,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::TooMuch => StatusCode::PAYLOAD_TOO_LARGE,
+            Kind::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Kind::Broken => StatusCode::BAD_GATEWAY,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        let mut refusal = Self::new(status, code, error.message.clone());
+        let mut refusal = Self::new(status, error.kind.code(), error.message.clone());
         refusal.hint.clone_from(&error.hint);
         refusal
     }

@@ -5,8 +5,6 @@
 //! it the query.
 
 use std::future::Future;
-use std::sync::Arc;
-use std::time::Instant;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -17,15 +15,19 @@ use neurolake_query::{Error, Inputs, Kind, Lake, Request, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::accounts::{Client, Principal};
+use crate::accounts::Client;
 use crate::admission::Admitted;
 use crate::doors::Shared;
 use crate::encode::{Encoder, Format, pieces};
 use crate::identity::RequestId;
-use crate::redact::without_literals;
+use crate::journal::Log;
+use crate::kept::Made;
 
 /// Pieces of an answer that wait for the client.
 const QUEUE: usize = 4;
+
+/// Bytes of one of them at most.
+const PIECE: usize = 1 << 20;
 
 /// Memory of an answer that is collected before it is sent.
 const COLLECTED_BYTES: usize = 64 << 20;
@@ -33,7 +35,7 @@ const COLLECTED_BYTES: usize = 64 << 20;
 /// A part of an answer. Only [`Piece::End`] says that nothing is missing.
 enum Piece {
     /// What the answer is made from; the first.
-    Made(Option<Inputs>),
+    Made(Option<Made>),
     Bytes(Vec<u8>),
     End,
 }
@@ -96,7 +98,7 @@ impl Running {
         let task = Task::start(&client.shared, async move {
             let shared = &client_too.shared;
             let sql = request.sql.clone();
-            let mut log = client_too.log(id, format.name(), &sql);
+            let mut log = client_too.log(&id, format.name(), &sql);
             let outcome = produce(
                 &client_too.principal.lake,
                 request,
@@ -105,7 +107,7 @@ impl Running {
                 &mut log,
             )
             .await;
-            log.end(&outcome);
+            log.end(&outcome, sender.is_closed());
             let seen = outcome.as_ref().copied();
             shared.health.saw(&shared.lake, &sql, seen).await;
             // Whoever asked again after the end finds the place free.
@@ -120,16 +122,16 @@ impl Running {
     }
 
     /// Waits for the first bytes, so that a query that fails at once has a status of its own.
-    pub(crate) async fn body(mut self) -> Result<(Option<Inputs>, Body)> {
-        let inputs = match self.pieces.recv().await {
-            Some(Ok(Piece::Made(inputs))) => inputs,
+    pub(crate) async fn body(mut self) -> Result<(Option<Made>, Body)> {
+        let made = match self.pieces.recv().await {
+            Some(Ok(Piece::Made(made))) => made,
             Some(Err(error)) => return Err(error),
             _ => return Err(wordless()),
         };
         let first = match self.next().await {
             Some(first) => first?,
             // An answer of no rows may have no bytes.
-            None => return Ok((inputs, Body::empty())),
+            None => return Ok((made, Body::empty())),
         };
         let rest = futures::stream::unfold(Some(self), |running| async move {
             let mut running = running?;
@@ -140,7 +142,7 @@ impl Running {
         });
         let first = futures::stream::iter([Ok(first)]);
         // Compression asks again after the end.
-        Ok((inputs, Body::from_stream(first.chain(rest).fuse())))
+        Ok((made, Body::from_stream(first.chain(rest).fuse())))
     }
 
     async fn next(&mut self) -> Option<Result<Bytes>> {
@@ -167,13 +169,13 @@ pub(crate) async fn gather<T>(
     format: Format,
     id: RequestId,
     finish: impl FnOnce(Rows) -> Result<T>,
-) -> Result<(Option<Inputs>, T)> {
+) -> Result<(Option<Made>, T)> {
     let sql = request.sql.clone();
     let shared = &client.shared;
-    let mut log = client.log(id, format.name(), &sql);
+    let mut log = client.log(&id, format.name(), &sql);
     let rows = collect(&client.principal.lake, request, &mut log).await;
-    let outcome = rows.and_then(|mut rows| Ok((rows.inputs.take(), finish(rows)?)));
-    log.end(&outcome);
+    let outcome = rows.and_then(|mut rows| Ok((log.made(rows.inputs.take()), finish(rows)?)));
+    log.end(&outcome, false);
     let seen = outcome.as_ref().map(drop);
     shared.health.saw(&shared.lake, &sql, seen).await;
     outcome
@@ -181,6 +183,7 @@ pub(crate) async fn gather<T>(
 
 async fn collect(lake: &Lake, request: Request, log: &mut Log) -> Result<Rows> {
     let mut answer = lake.query(request).await?;
+    log.answers(&mut answer);
     let mut batches = Vec::new();
     while let Some(batch) = answer.stream.next().await {
         let batch = batch.map_err(Error::from)?;
@@ -210,8 +213,9 @@ async fn produce(
     log: &mut Log,
 ) -> Result<()> {
     let mut answer = lake.query(request).await?;
+    log.answers(&mut answer);
     let mut encoder = Encoder::new(format, &answer.schema)?;
-    let made = sender.send(Ok(Piece::Made(answer.inputs.take())));
+    let made = sender.send(Ok(Piece::Made(log.made(answer.inputs.take()))));
     made.await.map_err(|_| gone())?;
     while let Some(batch) = answer.stream.next().await {
         let batch = batch.map_err(Error::from)?;
@@ -228,120 +232,14 @@ async fn send(sender: &Sender, bytes: Vec<u8>, log: &mut Log) -> Result<()> {
         return Ok(());
     }
     log.bytes += bytes.len();
-    let sent = sender.send(Ok(Piece::Bytes(bytes))).await;
-    sent.map_err(|_| gone())
-}
-
-impl Client {
-    fn log(&self, id: RequestId, form: &'static str, sql: &str) -> Log {
-        Log::new(&self.principal, self.door, id, form, sql)
+    if bytes.len() <= PIECE {
+        let sent = sender.send(Ok(Piece::Bytes(bytes))).await;
+        return sent.map_err(|_| gone());
     }
-
-    /// One line about an answer that was given again.
-    pub(crate) fn log_kept(&self, id: &RequestId, statement: &str, bytes: usize) {
-        tracing::info!(
-            request_id = id.as_str(),
-            outcome = "kept",
-            door = self.door,
-            account = &*self.principal.name,
-            role = self.principal.role(),
-            bytes,
-            statement,
-            "query"
-        );
+    // Parquet gives all of a row group at once.
+    for part in bytes.chunks(PIECE) {
+        let sent = sender.send(Ok(Piece::Bytes(part.to_vec()))).await;
+        sent.map_err(|_| gone())?;
     }
-}
-
-/// One line about a query, however it ends.
-pub(crate) struct Log {
-    principal: Arc<Principal>,
-    door: &'static str,
-    id: RequestId,
-    form: &'static str,
-    statement: String,
-    started: Instant,
-    pub(crate) rows: usize,
-    pub(crate) bytes: usize,
-    has_ended: bool,
-}
-
-impl Log {
-    pub(crate) fn new(
-        principal: &Arc<Principal>,
-        door: &'static str,
-        id: RequestId,
-        form: &'static str,
-        sql: &str,
-    ) -> Self {
-        tracing::debug!(request_id = id.as_str(), sql, "query starts");
-        Self {
-            principal: Arc::clone(principal),
-            door,
-            id,
-            form,
-            statement: without_literals(sql),
-            started: Instant::now(),
-            rows: 0,
-            bytes: 0,
-            has_ended: false,
-        }
-    }
-
-    pub(crate) fn end<T>(&mut self, outcome: &Result<T>) {
-        self.has_ended = true;
-        match outcome {
-            Ok(_) => self.line("done"),
-            Err(error) => {
-                self.line("failed");
-                // A message may quote the statement.
-                match error.kind {
-                    Kind::Broken | Kind::Internal => tracing::warn!(
-                        request_id = self.id.as_str(),
-                        error = %with_causes(error),
-                        "query failed"
-                    ),
-                    _ => tracing::debug!(
-                        request_id = self.id.as_str(),
-                        error = %with_causes(error),
-                        "query failed"
-                    ),
-                }
-            }
-        }
-    }
-
-    fn line(&self, outcome: &str) {
-        tracing::info!(
-            request_id = self.id.as_str(),
-            outcome,
-            door = self.door,
-            account = &*self.principal.name,
-            role = self.principal.role(),
-            format = self.form,
-            rows = self.rows,
-            bytes = self.bytes,
-            milliseconds = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
-            statement = self.statement,
-            "query"
-        );
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            self.line("cancelled");
-        }
-    }
-}
-
-fn with_causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
+    Ok(())
 }

@@ -201,12 +201,17 @@ pub(crate) struct Freshness {
 }
 
 impl Freshness {
-    pub(crate) fn of(query: &str) -> Self {
-        let mut found = Self {
-            rest: String::with_capacity(query.len()),
+    /// An address that can't say.
+    pub(crate) fn usual(query: &str) -> Self {
+        Self {
+            rest: query.to_owned(),
             max_staleness: None,
             has_min_version: false,
-        };
+        }
+    }
+
+    pub(crate) fn of(query: &str) -> Self {
+        let mut found = Self::usual("");
         for pair in query.split('&') {
             let parts = pair.split_once('=');
             // What is no time is for the door to refuse.

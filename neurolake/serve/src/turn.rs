@@ -4,36 +4,77 @@
 //! rows of one statement. A turn counts as one query, however many statements it takes.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use arrow::datatypes::SchemaRef;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use neurolake_query::{Inputs, Request, Result};
+use neurolake_query::{Request, Result};
 
 use crate::accounts::Client;
 use crate::admission::Admitted;
 use crate::encode::Format;
 use crate::identity::RequestId;
 use crate::kept::Made;
-use crate::redact::without_literals;
 use crate::refusal::Refusal;
 use crate::running::{Rows, Running, Task, gather};
 
-/// What an answer was made from so far. `None`: nothing yet.
+/// Statements of one answer are named up to this length.
+const LONGEST: usize = 4096;
+
+/// What an answer was made from so far.
 #[derive(Default)]
-struct Noted {
-    inputs: Option<Inputs>,
+pub(crate) struct Noted {
+    made: Option<Made>,
     has_changing: bool,
-    statement: String,
+}
+
+impl Noted {
+    fn add(&mut self, made: Option<Made>) {
+        match (made, &mut self.made) {
+            (None, _) => self.has_changing = true,
+            (Some(made), None) => self.made = Some(made),
+            (Some(made), Some(before)) => {
+                before.inputs.add(&made.inputs);
+                before.tables.extend(made.tables);
+                before.tables.sort();
+                before.tables.dedup();
+                if before.statement.len() < LONGEST {
+                    before.statement.push_str("; ");
+                    before.statement.push_str(&made.statement);
+                }
+            }
+        }
+    }
+
+    /// Also made from what another turn has read.
+    pub(crate) fn merge(&mut self, other: Self) {
+        if let Some(made) = other.made {
+            self.add(Some(made));
+        }
+        self.has_changing |= other.has_changing;
+    }
+
+    /// Made from something that has no versions.
+    pub(crate) fn changes(&mut self) {
+        self.has_changing = true;
+    }
+
+    /// Says it with the answer, for whoever keeps it.
+    pub(crate) fn attach(&self, mut response: Response) -> Response {
+        if let (Some(made), false) = (&self.made, self.has_changing) {
+            response.extensions_mut().insert(made.clone());
+        }
+        response
+    }
 }
 
 /// The right to ask, for one client's request.
 pub(crate) struct Turn {
     client: Client,
     /// What its statements were made from.
-    made: Arc<Mutex<Noted>>,
+    noted: Mutex<Noted>,
     id: RequestId,
     admitted: Admitted,
 }
@@ -44,7 +85,7 @@ impl Turn {
         match client.shared.admission.admit().await {
             Ok(admitted) => Ok(Self {
                 client: client.clone(),
-                made: Arc::default(),
+                noted: Mutex::default(),
                 id: id.clone(),
                 admitted,
             }),
@@ -55,7 +96,7 @@ impl Turn {
     /// The columns of a table, whose name may hold a version.
     pub(crate) async fn schema(&self, database: &str, table: &str) -> Result<SchemaRef> {
         let (database, table) = (database.to_owned(), table.to_owned());
-        let client = self.client.clone();
+        let (client, id) = (self.client.clone(), self.id.clone());
         self.on_queries(async move {
             let outcome = client.principal.lake.schema(&database, &table).await;
             if let Err(error) = &outcome {
@@ -63,6 +104,9 @@ impl Turn {
                 health
                     .saw_table(&client.shared.lake, &database, &table, error)
                     .await;
+                // A statement that is fine has its line when it runs.
+                let log = client.log(&id, "", &format!("describe {database}.{table}"));
+                log.end(&outcome, false);
             }
             outcome
         })
@@ -81,34 +125,45 @@ impl Turn {
     ) -> Result<T> {
         let client = self.client.clone();
         let id = self.id.clone();
-        let made = Arc::clone(&self.made);
-        self.on_queries(async move {
-            let statement = without_literals(&request.sql);
-            let (inputs, outcome) = gather(&client, request, format, id, finish).await?;
-            add(&made, inputs, statement);
-            Ok(outcome)
-        })
-        .await
+        let gathered =
+            self.on_queries(async move { gather(&client, request, format, id, finish).await });
+        let (made, outcome) = gathered.await?;
+        self.noted().add(made);
+        Ok(outcome)
     }
 
     /// The rows as they come.
     pub(crate) async fn answer(self, request: Request, format: Format, manner: Manner) -> Response {
         let id = self.id.clone();
-        let statement = without_literals(&request.sql);
+        // Nothing can panic while it is held.
+        let mut noted = self
+            .noted
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         let running = Running::start(&self.client, request, format, self.admitted, self.id);
         match running.body().await {
-            Ok((inputs, body)) => {
-                add(&self.made, inputs, statement);
-                let response = manner.respond(content_type(format), body);
-                made(&self.made, response)
+            Ok((made, body)) => {
+                noted.add(made);
+                noted.attach(manner.respond(content_type(format), body))
             }
             Err(error) => Refusal::from(&error).respond(&id),
         }
     }
 
+    /// What its statements were made from.
+    pub(crate) fn into_noted(self) -> Noted {
+        self.noted
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Says what a response was made from.
     pub(crate) fn made(&self, response: Response) -> Response {
-        made(&self.made, response)
+        self.noted().attach(response)
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Work that would keep the sockets waiting.
@@ -118,27 +173,6 @@ impl Turn {
     ) -> Result<T> {
         Task::start(&self.client.shared, work).outcome().await
     }
-}
-
-fn add(noted: &Mutex<Noted>, inputs: Option<Inputs>, statement: String) {
-    // Nothing can panic while it is held.
-    let mut noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-    match inputs {
-        Some(inputs) => noted.inputs.get_or_insert_default().add(&inputs),
-        None => noted.has_changing = true,
-    }
-    noted.statement = statement;
-}
-
-fn made(noted: &Mutex<Noted>, mut response: Response) -> Response {
-    let noted = noted.lock().unwrap_or_else(PoisonError::into_inner);
-    if let (Some(inputs), false) = (&noted.inputs, noted.has_changing) {
-        response.extensions_mut().insert(Made {
-            inputs: inputs.clone(),
-            statement: noted.statement.clone(),
-        });
-    }
-    response
 }
 
 /// How an answer is sent, besides its rows.

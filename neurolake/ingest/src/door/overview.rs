@@ -9,7 +9,6 @@ use serde::Serialize;
 
 use super::answer::{Problem, request_id};
 use super::{Declared, Door};
-use crate::metrics;
 
 #[derive(Serialize)]
 struct Overview<'a> {
@@ -73,11 +72,6 @@ pub(super) async fn one(
 pub(super) async fn openapi(State(door): State<Door>) -> Response {
     let json = [(header::CONTENT_TYPE, "application/json")];
     (json, door.openapi.clone()).into_response()
-}
-
-pub(super) async fn metrics(State(door): State<Door>) -> Response {
-    let text = [(header::CONTENT_TYPE, metrics::MEDIA_TYPE)];
-    (text, door.settings.metrics.text()).into_response()
 }
 
 pub(super) async fn wrong_method(headers: HeaderMap) -> Response {

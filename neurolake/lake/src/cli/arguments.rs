@@ -38,11 +38,17 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Serve the catalog site and SQL over HTTP.
+    /// Serve everything: the catalog's site, every door for queries, and ingestion.
     ///
     /// One process. Prints where everything is, and writes it to `endpoints.json` in the folder of
     /// data; the file is gone when the process is. Ctrl-C ends it.
     Up(Up),
+    /// Answer queries, and nothing else.
+    ///
+    /// For production: it takes no events, writes no file, and needs nothing that it would share with
+    /// others, so any number may run behind a balancer. A hangup signal (`kill -HUP`) lets it read
+    /// accounts and roles again. Ctrl-C ends it.
+    Serve(Serve),
     /// Ask in SQL; tables are named `database.table`.
     Query(Query),
     /// List tables.
@@ -80,30 +86,38 @@ pub(crate) enum Command {
     Config(ShowConfig),
 }
 
+/// Where the doors listen.
 #[derive(Debug, Args)]
-pub(crate) struct Up {
+pub(crate) struct Listen {
     /// Address to listen on; port 0 takes a free one [default: setting `http.listen`, or
     /// 127.0.0.1:8080].
     ///
-    /// Everybody who reaches the address can read every table: there are no accounts. An address
-    /// of a network must therefore be given here, it is refused in a file of settings.
+    /// An address of a network needs accounts: see `[accounts.NAME]` in `config --reference`.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) http: Option<String>,
     /// Address for clients of PostgreSQL; port 0 takes a free one, `none` answers none [default:
     /// setting `pg.listen`, or 127.0.0.1:6543 if that is free].
-    ///
-    /// As with `--http`, an address of a network must be given here.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) pg: Option<String>,
     /// Address for clients of Arrow Flight SQL; port 0 takes a free one, `none` answers none
     /// [default: setting `flight.listen`, or 127.0.0.1:32010 if that is free].
-    ///
-    /// As with `--http`, an address of a network must be given here.
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) flight: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
     /// Let the program's simulator send events, so that there is something new to see.
     #[arg(long)]
     pub(crate) simulate: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
 }
 
 /// How rows are written.

@@ -43,6 +43,7 @@ pub(crate) struct Config {
     pub(crate) roles: Vec<Role>,
     pub(crate) flight: Flight,
     pub(crate) limits: Limits,
+    pub(crate) log: Log,
     pub(crate) ingest: Ingest,
     pub(crate) maintenance: Maintenance,
     /// `None`: no store is configured, so everything lies in the folder of data.
@@ -69,6 +70,14 @@ pub(crate) struct Pg {
     pub(crate) public: Option<String>,
     pub(crate) connections: usize,
     pub(crate) tls: Option<Tls>,
+}
+
+/// What is written about queries.
+#[derive(Debug)]
+pub(crate) struct Log {
+    /// `None`: none is slow.
+    pub(crate) slow_query: Option<Duration>,
+    pub(crate) audit: Option<PathBuf>,
 }
 
 /// The Arrow Flight SQL door.
@@ -121,6 +130,7 @@ impl Config {
             roles,
             flight: flight(&file, &place)?,
             limits: limits(&file, &place)?,
+            log: log(&file, &place, &base)?,
             ingest: ingest::ingest(&file, &place)?,
             maintenance: ingest::maintenance(&file, &place)?,
             stores: stores::stores(&file, &place)?,
@@ -255,6 +265,35 @@ fn flight(file: &File, place: &Place<'_>) -> Result<Flight, Failure> {
     })
 }
 
+fn log(file: &File, place: &Place<'_>, base: &Path) -> Result<Log, Failure> {
+    let section = &file.log;
+    let default = neurolake_serve::Settings::default().slow_query;
+    let slow_query = section.slow_query.as_ref();
+    let audit = place.optional("log.audit", section.audit.as_ref())?;
+    Ok(Log {
+        slow_query: time_or_none(place, "log.slow_query", slow_query, default)?,
+        audit: audit.map(|path| base.join(path)),
+    })
+}
+
+/// A time, or `none` for no end.
+fn time_or_none(
+    place: &Place<'_>,
+    key: &str,
+    value: Option<&value::Text>,
+    default: Option<Duration>,
+) -> Result<Option<Duration>, Failure> {
+    let Some(text) = place.optional(key, value)? else {
+        return Ok(default);
+    };
+    if text == "none" {
+        return Ok(None);
+    }
+    let time = value::duration(&text).filter(|time| *time > Duration::ZERO);
+    let time = time.ok_or_else(|| place.wrong(key, "a time such as 30s or 5m, or none"))?;
+    Ok(Some(time))
+}
+
 fn limits(file: &File, place: &Place<'_>) -> Result<Limits, Failure> {
     let section = &file.limits;
     let mut limits = Limits::default();
@@ -262,18 +301,8 @@ fn limits(file: &File, place: &Place<'_>) -> Result<Limits, Failure> {
         limits.memory_bytes = value::bytes(&memory)
             .ok_or_else(|| place.wrong("limits.memory", "a size such as 512MiB or 2GiB"))?;
     }
-    if let Some(deadline) = place.optional("limits.deadline", section.deadline.as_ref())? {
-        limits.deadline = match deadline.as_str() {
-            "none" => None,
-            text => Some(
-                value::duration(text)
-                    .filter(|deadline| *deadline > Duration::ZERO)
-                    .ok_or_else(|| {
-                        place.wrong("limits.deadline", "a time such as 30s or 5m, or none")
-                    })?,
-            ),
-        };
-    }
+    let deadline = section.deadline.as_ref();
+    limits.deadline = time_or_none(place, "limits.deadline", deadline, limits.deadline)?;
     if let Some(rows) = place.number("limits.max_rows", section.max_rows.as_ref())? {
         limits.max_rows = Some(rows);
     }

@@ -59,13 +59,22 @@ pub(crate) fn no_color() -> bool {
     path(NO_COLOR).is_some()
 }
 
-/// Warnings, but not deltalake's: it warns of what is as it should be, such as a binary column
-/// without statistics, and its kernel logs each error that it also returns.
-const QUIET: &str = "warn,deltalake_core=error,buoyant_kernel=off";
+/// Beside a level, which is `warn` where nothing is asked for. deltalake warns of what is as it
+/// should be, such as a binary column without statistics, and its kernel logs each error that it
+/// also returns, and each table that it opens.
+const QUIET: &str = "deltalake_core=error,buoyant_kernel=off";
 
 /// Logs to standard error.
 pub(crate) fn start_log() {
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(QUIET));
+    let wanted = std::env::var(LOG).ok();
+    let filter = match wanted.as_deref() {
+        None => None,
+        Some(level @ ("error" | "warn" | "info")) => {
+            Some(EnvFilter::new(format!("{level},{QUIET}")))
+        }
+        Some(wanted) => EnvFilter::try_new(wanted).ok(),
+    };
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(format!("warn,{QUIET}")));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(Above)

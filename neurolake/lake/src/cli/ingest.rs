@@ -19,6 +19,7 @@ use neurolake_ingest::writer::{Candidate, Observe};
 use neurolake_ingest::{Ingest, door, expose};
 use neurolake_model::Catalog;
 use neurolake_query::{RemoteTails, Tail, TailError, Tails, Timeouts};
+use neurolake_serve::System;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
@@ -50,6 +51,7 @@ pub(super) struct Receiving {
 pub(super) async fn receive(
     context: &Context<'_>,
     catalog: &Catalog,
+    system: Option<&System>,
 ) -> Result<Option<Receiving>, Failure> {
     if !catalog.tables().any(|(_, table)| table.ingest) {
         return Ok(None);
@@ -57,7 +59,8 @@ pub(super) async fn receive(
     let options = LogOptions::default();
     let queue = queue(context, &options).await?;
     let here = Arc::new(Here::default());
-    let lake = open::lake_with(context, catalog.clone(), Some(Arc::clone(&here) as _))?;
+    let tails = Arc::clone(&here) as _;
+    let lake = open::lake_with(context, catalog.clone(), Some(tails), system)?;
     let engine = lake.engine().clone();
     let locate = move |database: &str, table: &str| -> Result<Location, String> {
         let location = engine.location(database, table);

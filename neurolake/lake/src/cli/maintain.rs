@@ -25,7 +25,7 @@ use super::failure::Failure;
 use super::ingest::persist;
 use super::query::count;
 use super::talk::{json, print};
-use super::{Context, Outcome, open, up};
+use super::{Context, Outcome, listen, open};
 
 /// When the first vacuum comes at the latest.
 const FIRST_VACUUM: Duration = Duration::from_mins(10);
@@ -243,13 +243,13 @@ async fn repeat(
 ) -> Outcome {
     let catalog = open::catalog(context)?;
     let tables = tables(&catalog, names)?;
-    let lake = open::lake_with(context, catalog, None)?;
+    let lake = open::lake_with(context, catalog, None, None)?;
     let mut located = Vec::new();
     for (database, table) in tables {
         let location = lake.engine().location(&database, &table)?;
         located.push((format!("{database}.{table}"), location));
     }
-    let mut end = Box::pin(up::asked_to_end()?);
+    let mut end = Box::pin(listen::asked_to_end()?);
     loop {
         let mut is_good = true;
         for (name, location) in &located {

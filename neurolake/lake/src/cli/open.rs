@@ -9,6 +9,7 @@ use neurolake_model::{Catalog, Database, Source, Table};
 use neurolake_query::stores::DEFAULT;
 use neurolake_query::suggest::nearest;
 use neurolake_query::{ObjectStoreSettings, Store, Stores, Tails};
+use neurolake_serve::System;
 
 use super::failure::Failure;
 use super::{Context, ingest};
@@ -101,12 +102,26 @@ fn workspace_name() -> Option<String> {
 
 /// The lake over this catalog, as it is configured.
 pub(super) fn lake(context: &Context<'_>, catalog: Catalog) -> Result<Lake, Failure> {
-    let takes_events = catalog.tables().any(|(_, table)| table.ingest);
-    let tails = match takes_events {
-        true => ingest::elsewhere(context)?,
-        false => None,
-    };
-    lake_with(context, catalog, tails)
+    let tails = tails(context, &catalog)?;
+    lake_with(context, catalog, tails, None)
+}
+
+/// The same with the tables of a server.
+pub(super) fn lake_of_server(
+    context: &Context<'_>,
+    catalog: Catalog,
+    system: &System,
+) -> Result<Lake, Failure> {
+    let tails = tails(context, &catalog)?;
+    lake_with(context, catalog, tails, Some(system))
+}
+
+/// Who knows the rows on their way to tables that take events.
+fn tails(context: &Context<'_>, catalog: &Catalog) -> Result<Option<Arc<dyn Tails>>, Failure> {
+    match catalog.tables().any(|(_, table)| table.ingest) {
+        true => ingest::elsewhere(context),
+        false => Ok(None),
+    }
 }
 
 /// The lake with the rows that are on their way to its tables.
@@ -114,15 +129,19 @@ pub(super) fn lake_with(
     context: &Context<'_>,
     catalog: Catalog,
     tails: Option<Arc<dyn Tails>>,
+    system: Option<&System>,
 ) -> Result<Lake, Failure> {
     let stores = stores(context, &catalog);
     let builder = lake_builder(catalog)
         .stores(stores)
         .limits(context.config.limits.clone());
-    let builder = match tails {
+    let mut builder = match tails {
         Some(tails) => builder.tails(tails),
         None => builder,
     };
+    for (table, rows) in system.map(System::tables).unwrap_or_default() {
+        builder = builder.system(table, rows);
+    }
     Ok(builder.build()?.into())
 }
 
@@ -154,6 +173,13 @@ pub(super) fn stores(context: &Context<'_>, catalog: &Catalog) -> Stores {
         stores.by_name.insert(name.clone(), store);
     }
     stores
+}
+
+pub(super) fn warn_of_no_data(context: &Context<'_>) {
+    context.talk.warn(
+        &format!("there is no data in `{}`", context.config.data.display()),
+        Some("say in neurolake.toml where data lies, or make some up with `demo`"),
+    );
 }
 
 /// Whether data lies in the folder of data and none is there yet.

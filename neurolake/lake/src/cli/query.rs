@@ -11,9 +11,6 @@ use futures::StreamExt;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use neurolake_query::{Answer, Request};
 use neurolake_serve::{Encoder, Format, pieces};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::Compression;
-use parquet::file::properties::WriterProperties;
 
 use super::arguments::{Query, QueryFormat};
 use super::exit::Exit;
@@ -42,7 +39,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Query) -> Outcome {
         let progress = Progress::new(context.talk, arguments.output.as_deref());
         match format {
             QueryFormat::Table => table(arguments, answer, progress, context.talk).await,
-            QueryFormat::Parquet => parquet(arguments, answer, progress).await,
+            QueryFormat::Parquet => encoded(arguments, answer, Format::Parquet, progress).await,
             QueryFormat::Json => encoded(arguments, answer, Format::Json, progress).await,
             QueryFormat::Ndjson => encoded(arguments, answer, Format::NdJson, progress).await,
             QueryFormat::Csv => encoded(arguments, answer, Format::Csv, progress).await,
@@ -202,32 +199,6 @@ async fn encoded(
         }
     }
     output.put(&encoder.finish()?)?;
-    progress.end();
-    output.commit()
-}
-
-async fn parquet(
-    arguments: &Query,
-    mut answer: Answer,
-    mut progress: Progress,
-) -> Result<(), Failure> {
-    let mut output = Output::open(arguments.output.as_deref())?;
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(parquet::basic::ZstdLevel::default()))
-        .build();
-    let unwritable = |error: parquet::errors::ParquetError| {
-        Failure::usage("the answer can't be written as Parquet")
-            .caused_by(error)
-            .hint("cast the column, or choose another `--format`")
-    };
-    let schema = answer.schema.clone();
-    let mut writer =
-        ArrowWriter::try_new(&mut output, schema, Some(properties)).map_err(unwritable)?;
-    while let Some(batch) = progress.next(&mut answer).await? {
-        writer.write(&batch).map_err(unwritable)?;
-        progress.wrote(batch.get_array_memory_size());
-    }
-    writer.close().map_err(unwritable)?;
     progress.end();
     output.commit()
 }

@@ -1,12 +1,14 @@
 //! `config`
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use neurolake_ingest::queue::nats::NatsCredentials;
 
 use super::arguments::ShowConfig;
 use super::config::{Config, Queue, keys};
 use super::exit::Exit;
+use super::listen::{LISTEN, LISTEN_FLIGHT, LISTEN_PG};
 use super::talk::print;
 use super::{Context, Outcome};
 
@@ -30,7 +32,7 @@ fn effective(context: &Context<'_>) -> String {
     }
     let _ = writeln!(text, "data = {:?}", config.data.display().to_string());
     let http = &config.http;
-    let listen = http.listen.as_deref().unwrap_or(super::up::LISTEN);
+    let listen = http.listen.as_deref().unwrap_or(LISTEN);
     let _ = writeln!(text, "\n[http]\nlisten = {listen:?}");
     if let Some(public) = &http.public {
         let _ = writeln!(text, "public = {public:?}");
@@ -40,14 +42,34 @@ fn effective(context: &Context<'_>) -> String {
         "origins = {:?}\nhosts = {:?}\nconcurrent_queries = {}\nqueued_queries = {}\ncache = {}",
         http.origins, http.hosts, http.concurrent_queries, http.queued_queries, http.cache_bytes
     );
+    let (pg, flight) = (&config.pg, &config.flight);
+    let _ = write!(
+        text,
+        "\n[pg]\n{}connections = {}\n",
+        beside(pg.listen.as_ref(), LISTEN_PG, pg.public.as_ref()),
+        pg.connections
+    );
+    if pg.tls.is_some() {
+        text.push_str("certificate = \"***\"\nkey = \"***\"\n");
+    }
+    let _ = write!(
+        text,
+        "\n[flight]\n{}",
+        beside(
+            flight.listen.as_ref(),
+            LISTEN_FLIGHT,
+            flight.public.as_ref()
+        )
+    );
+    let log = &config.log;
+    let slow_query = time_or_none(log.slow_query);
+    let _ = writeln!(text, "\n[log]\nslow_query = {slow_query}");
+    if let Some(audit) = &log.audit {
+        let _ = writeln!(text, "audit = {:?}", audit.display().to_string());
+    }
     let limits = &config.limits;
     let _ = writeln!(text, "\n[limits]\nmemory = {}", limits.memory_bytes);
-    match limits.deadline {
-        Some(deadline) => {
-            let _ = writeln!(text, "deadline = \"{}ms\"", deadline.as_millis());
-        }
-        None => text.push_str("deadline = \"none\"\n"),
-    }
+    let _ = writeln!(text, "deadline = {}", time_or_none(limits.deadline));
     if let Some(rows) = limits.max_rows {
         let _ = writeln!(text, "max_rows = {rows}");
     }
@@ -61,6 +83,23 @@ fn effective(context: &Context<'_>) -> String {
         );
     }
     let _ = write!(text, "{}", config.shown());
+    text
+}
+
+fn time_or_none(time: Option<Duration>) -> String {
+    match time {
+        Some(time) => format!("\"{}ms\"", time.as_millis()),
+        None => "\"none\"".to_owned(),
+    }
+}
+
+/// Where a door beside HTTP listens.
+fn beside(listen: Option<&String>, default: &str, public: Option<&String>) -> String {
+    let listen = listen.map_or(default, String::as_str);
+    let mut text = format!("listen = {listen:?}\n");
+    if let Some(public) = public {
+        let _ = writeln!(text, "public = {public:?}");
+    }
     text
 }
 

@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::query::count;
 use super::talk::{pretty_json, print};
-use super::{Context, Outcome, ingest, up};
+use super::{Context, Outcome, ingest, listen};
 use crate::Timestamp;
 use crate::simulation::{Progress, SimulationError, SimulationSettings, Simulator, Totals};
 
@@ -31,7 +31,7 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Simulate) -> Outcome 
         let _ = stopped.await;
     });
     let mut work = Box::pin(simulator.run(settings, stopped, progress));
-    let interrupt = up::asked_to_end()?;
+    let interrupt = listen::asked_to_end()?;
     let (outcome, was_interrupted) = tokio::select! {
         outcome = &mut work => (Some(outcome), false),
         () = interrupt => {
@@ -99,7 +99,7 @@ fn settings(context: &Context<'_>, arguments: &Simulate) -> SimulationSettings {
     };
     let url = arguments.url.clone().or_else(serving);
     SimulationSettings {
-        url: url.unwrap_or_else(|| format!("http://{}", up::LISTEN)),
+        url: url.unwrap_or_else(|| format!("http://{}", listen::LISTEN)),
         seed: arguments.seed,
         speed: arguments.speed,
         channels: arguments.channels,

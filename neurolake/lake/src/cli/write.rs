@@ -116,7 +116,7 @@ async fn write(context: &Context<'_>, arguments: &Write) -> Outcome {
         checked: arguments.check,
         ..Report::default()
     };
-    let lake = open::lake_with(context, catalog, None)?;
+    let lake = open::lake_with(context, catalog, None, None)?;
     let location = lake.engine().location(&database, &table.name)?;
     let target = context.config.maintenance.target_bytes;
     let work = Work {

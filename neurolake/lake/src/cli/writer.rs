@@ -4,13 +4,16 @@ use std::future::IntoFuture;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
+
+use neurolake_ingest::metrics::MEDIA_TYPE;
 
 use super::arguments::Writer;
 use super::config::Queue;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::{Context, Outcome, ingest, open, up};
+use super::{Context, Outcome, ingest, listen, open};
 
 pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
     let Queue::Nats(_) = context.config.ingest.queue else {
@@ -21,15 +24,18 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
     };
     // Before anything is written: an address that is taken should be known at once.
     let listener = match &arguments.http {
-        Some(text) => Some(up::bind("--http", text, &up::resolve(text).await?).await?),
+        Some(text) => {
+            let addresses = listen::resolve(text).await?;
+            Some(listen::bind("--http", text, &addresses).await?)
+        }
         None => None,
     };
     let catalog = open::catalog(context)?;
-    let Some(mut receiving) = ingest::receive(context, &catalog).await? else {
+    let Some(mut receiving) = ingest::receive(context, &catalog, None).await? else {
         return Err(Failure::usage("no table takes events")
             .hint("declare one with `#[table(delta = ..., ingest)]`"));
     };
-    let mut end = Box::pin(up::asked_to_end()?);
+    let mut end = Box::pin(listen::asked_to_end()?);
     receiving.watch();
     receiving.write(context);
     let tables = receiving.ingest.streams().count();
@@ -52,7 +58,10 @@ pub(super) async fn run(context: &Context<'_>, arguments: &Writer) -> Outcome {
             let router = Router::new()
                 .route("/health", get(async || "ok\n"))
                 .route("/ready", get(ready))
-                .route("/metrics", get(async move || metrics.text()));
+                .route(
+                    "/metrics",
+                    get(async move || ([(CONTENT_TYPE, MEDIA_TYPE)], metrics.text())),
+                );
             tokio::select! {
                 ended = axum::serve(listener, router).into_future() => served = ended,
                 () = &mut end => {}

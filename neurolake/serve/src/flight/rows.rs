@@ -22,7 +22,8 @@ use crate::accounts::Principal;
 use crate::doors::Shared;
 use crate::encode::pieces;
 use crate::identity::RequestId;
-use crate::running::{Log, Task};
+use crate::journal::Log;
+use crate::running::Task;
 
 /// Messages of an answer that wait for the client.
 const QUEUE: usize = 4;
@@ -155,9 +156,9 @@ async fn run(
     };
     let id = RequestId::fresh();
     let sql = start.statement.sql.clone();
-    let mut log = Log::new(&start.principal, "flight", id.clone(), "arrow", &sql);
+    let mut log = Log::new(shared, &start.principal, "flight", &id, "arrow", &sql);
     let outcome = produce(start, sender, &mut log).await;
-    log.end(&outcome);
+    log.end(&outcome, sender.is_closed());
     let seen = outcome.as_ref().copied();
     shared.health.saw(&shared.lake, &sql, seen).await;
     // Whoever asks again after the end finds the place free.
@@ -181,6 +182,7 @@ async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
             ..Request::new(statement.sql)
         })
         .await?;
+    log.answers(&mut answer);
     let schema = match &promised {
         Some(promised) => {
             check(promised, &answer.schema)?;

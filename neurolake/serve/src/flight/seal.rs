@@ -44,6 +44,9 @@ pub(super) struct Statement {
 pub(super) struct Person {
     #[prost(string, tag = "1")]
     pub(super) name: String,
+    /// Of its token: whoever gets another token has to sign in again.
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) digest: Vec<u8>,
 }
 
 /// Something that is sealed. One is never taken for another.

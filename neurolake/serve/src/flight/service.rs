@@ -35,11 +35,12 @@ use super::failure::{
 use super::rows::{self, Start, Wishes};
 use super::seal::{Person, SESSION, Seal, Statement, TICKET, now};
 use super::{about, encode, parameters};
-use crate::accounts::Principal;
+use crate::accounts::{Principal, hashed};
 use crate::doors::Shared;
 use crate::encode::pieces;
 use crate::identity::RequestId;
-use crate::running::{Log, Task};
+use crate::journal::Log;
+use crate::running::Task;
 
 type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
@@ -104,7 +105,7 @@ impl Service {
 
     /// Whoever asks, by the header `authorization`.
     fn principal(&self, metadata: &MetadataMap) -> Result<Arc<Principal>, Status> {
-        let accounts = &self.0.shared.accounts;
+        let accounts = self.0.shared.accounts.load();
         if let Some(everybody) = accounts.everybody() {
             return Ok(Arc::clone(everybody));
         }
@@ -117,7 +118,7 @@ impl Service {
 
     /// Whoever shows a token: its own, or the one that it was given for a name and a password.
     fn bearer(&self, metadata: &MetadataMap) -> Option<Arc<Principal>> {
-        let accounts = &self.0.shared.accounts;
+        let accounts = self.0.shared.accounts.load();
         let header = metadata.get(AUTHORIZATION)?.to_str().ok()?;
         if let Some(principal) = accounts.of_authorization(header) {
             return Some(principal);
@@ -125,17 +126,18 @@ impl Service {
         let (_, token) = header.split_once(' ')?;
         let sealed = BASE64.decode(token.trim()).ok()?;
         let person: Person = self.0.seal.open(&sealed).ok()?;
-        accounts.named(&person.name).cloned()
+        accounts.proved_by(&person.name, &person.digest)
     }
 
     /// What the client shows from now on, for a name and a password.
     fn sign_in(&self, name: &str, password: &str) -> Result<String, Status> {
-        let accounts = &self.0.shared.accounts;
+        let accounts = self.0.shared.accounts.load();
         if accounts.everybody().is_none() && accounts.proved(name, password).is_none() {
             return Err(unauthenticated());
         }
         let person = Person {
             name: name.to_owned(),
+            digest: hashed(password),
         };
         let token = self.0.seal.close(&person, SESSION);
         Ok(BASE64.encode(token))
@@ -205,7 +207,15 @@ impl Service {
             let outcome = look_at(&principal.lake, &statement).await;
             if let Err(error) = &outcome {
                 // A statement that is fine has its line when it runs.
-                Log::new(&principal, "flight", id_too, "arrow", &statement.sql).end(&outcome);
+                Log::new(
+                    &shared,
+                    &principal,
+                    "flight",
+                    &id_too,
+                    "arrow",
+                    &statement.sql,
+                )
+                .end(&outcome, false);
                 shared
                     .health
                     .saw(&shared.lake, &statement.sql, Err(error))

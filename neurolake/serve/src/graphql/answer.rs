@@ -22,7 +22,7 @@ use crate::encode::{Encoder, Format, pieces};
 use crate::identity::RequestId;
 use crate::refusal::{Details, Refusal};
 use crate::running::Rows;
-use crate::turn::Turn;
+use crate::turn::{Noted, Turn};
 
 /// Statements of one document.
 const MOST_STATEMENTS: usize = 50;
@@ -66,6 +66,16 @@ impl From<Refusal> for Fault {
 pub(crate) struct Outline {
     fields: Vec<(String, Slot)>,
     statements: Vec<Statement>,
+}
+
+/// An answer of which perhaps some fields are missing.
+pub(crate) struct Filled {
+    /// The bytes of `data`.
+    pub(crate) data: Vec<u8>,
+    /// What could not be answered.
+    pub(crate) faults: Vec<Fault>,
+    /// What it is made from.
+    pub(crate) noted: Noted,
 }
 
 /// Where a part of the answer comes from.
@@ -151,8 +161,8 @@ impl Outline {
         Ok(Slot::Statement(self.statements.len() - 1))
     }
 
-    /// Runs the statements. The bytes of `data`, and what could not be answered.
-    pub(crate) async fn fill(self, client: &Client, id: &RequestId) -> (Vec<u8>, Vec<Fault>) {
+    /// Runs the statements.
+    pub(crate) async fn fill(self, client: &Client, id: &RequestId) -> Filled {
         let written = Arc::new(AtomicUsize::new(0));
         let answers = futures::stream::iter(self.statements).map(|statement| {
             let written = Arc::clone(&written);
@@ -167,11 +177,30 @@ impl Outline {
                 })
             }
         });
-        let answers: Vec<Result<Vec<u8>, Fault>> = answers.buffered(AT_ONCE).collect().await;
+        let answers: Vec<Result<_, Fault>> = answers.buffered(AT_ONCE).collect().await;
+        let mut noted = Noted::default();
+        // The schema has no versions.
+        if self
+            .fields
+            .iter()
+            .any(|(_, slot)| matches!(slot, Slot::Known(_)))
+        {
+            noted.changes();
+        }
+        let mut parts = Vec::with_capacity(answers.len());
+        for answer in answers {
+            parts.push(answer.map(|(part, of_part)| {
+                noted.merge(of_part);
+                part
+            }));
+        }
         let mut data = Vec::new();
-        write_object(&self.fields, &answers, &mut data);
-        let faults = answers.into_iter().filter_map(Result::err);
-        (data, faults.collect())
+        write_object(&self.fields, &parts, &mut data);
+        Filled {
+            data,
+            faults: parts.into_iter().filter_map(Result::err).collect(),
+            noted,
+        }
     }
 }
 
@@ -180,7 +209,7 @@ async fn ask(
     id: &RequestId,
     statement: Statement,
     written: Arc<AtomicUsize>,
-) -> Result<Vec<u8>, Refusal> {
+) -> Result<(Vec<u8>, Noted), Refusal> {
     let turn = Turn::begin(client, id).await?;
     let Statement {
         request,
@@ -189,7 +218,8 @@ async fn ask(
         ..
     } = statement;
     let finish = move |rows: Rows| write_rows(&rows, &parts, is_object, &written);
-    Ok(turn.collect(request, Format::Json, finish).await?)
+    let part = turn.collect(request, Format::Json, finish).await?;
+    Ok((part, turn.into_noted()))
 }
 
 /// Rows as a list, or the only one as an object.

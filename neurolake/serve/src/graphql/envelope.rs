@@ -98,7 +98,7 @@ fn no_document() -> Refusal {
     Refusal::bad_request("there is no `query`").with_hint(EXAMPLE)
 }
 
-fn too_long(most: usize) -> Refusal {
+pub(super) fn too_long(most: usize) -> Refusal {
     Refusal::too_large(format!("the document is longer than {most} bytes"))
         .with_hint("send several, or ask for less")
 }

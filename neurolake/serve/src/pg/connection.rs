@@ -43,7 +43,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit};
 
 use super::copy::Shape;
 use super::error::{code, error, error_with_hint, fatal, of_engine};
-use super::login::Login;
+use super::login::{Login, Scram};
 use super::rows::{Rows, Start, wordless};
 use super::statement::{Action, Prepared, parse};
 use super::variables;
@@ -187,9 +187,10 @@ impl Connection {
         manager: Arc<ConnectionManager>,
         keys: Arc<RandomPidSecretKeyGenerator>,
         place: Option<OwnedSemaphorePermit>,
+        scram: Arc<Scram>,
     ) -> Self {
         Self(Arc::new(State {
-            login: Login::new(&shared),
+            login: Login::new(scram),
             shared,
             manager,
             keys,
@@ -219,9 +220,11 @@ impl Connection {
         statement: neurolake_query::datafusion::sql::sqlparser::ast::Statement,
     ) -> PgWireResult<Arc<Prepared>> {
         let session = self.session()?.clone();
+        let (shared, principal) = (Arc::clone(&self.0.shared), Arc::clone(self.principal()?));
         let sql = sql.to_owned();
         let task = Task::start(&self.0.shared, async move {
-            let prepared = Box::pin(Prepared::new(&session, &sql, statement));
+            let prepared = Prepared::new(&shared, &principal, &session, &sql, statement);
+            let prepared = Box::pin(prepared);
             prepared.await.map(Arc::new)
         });
         task.finish().await.unwrap_or_else(|| Err(wordless()))
@@ -951,7 +954,7 @@ impl StartupHandler for Connection {
         }
         protocol_negotiation(client, &startup).await?;
         save_startup_parameters_to_metadata(client, &startup);
-        if self.0.shared.accounts.everybody().is_some() {
+        if self.0.shared.accounts.load().everybody().is_some() {
             return self.enter(client).await;
         }
         client.set_state(PgWireConnectionState::AuthenticationInProgress);
@@ -982,7 +985,7 @@ impl Connection {
         let Some(user) = wishes.get(METADATA_USER).cloned() else {
             return Err(fatal(code::NO_ENTRY, "no user name is given", None));
         };
-        let accounts = &self.0.shared.accounts;
+        let accounts = self.0.shared.accounts.load();
         let principal = accounts.everybody().or_else(|| accounts.named(&user));
         let Some(principal) = principal else {
             return Err(fatal(code::NO_ENTRY, "there is no such account", None));

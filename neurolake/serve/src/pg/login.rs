@@ -67,30 +67,40 @@ impl Tls {
     }
 }
 
+/// How clients prove who they are, the same for all.
+pub(super) struct Scram {
+    auth: ScramAuth,
+    mechanisms: Vec<String>,
+}
+
 /// One client's proof.
 pub(super) struct Login {
-    scram: ScramAuth,
-    mechanisms: Vec<String>,
+    scram: Arc<Scram>,
     state: Mutex<SASLState>,
     /// What both sides made up, as the client was told it.
     nonce: Mutex<Option<Vec<u8>>>,
 }
 
-impl Login {
+impl Scram {
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
-        let mut scram = ScramAuth::new(Arc::new(Verifiers(Arc::clone(shared))));
+        let mut auth = ScramAuth::new(Arc::new(Verifiers(Arc::clone(shared))));
         let mut mechanisms = vec![SCRAM_SHA_256_METHOD.to_owned()];
         // Binds the proof to this connection, where the kind of certificate has a way to.
         if let Some(tls) = &shared.settings.pg_tls
-            && scram
+            && auth
                 .configure_certificate(tls.certificates.as_bytes())
                 .is_ok()
         {
             mechanisms.push(SCRAM_SHA_256_PLUS_METHOD.to_owned());
         }
+        Self { auth, mechanisms }
+    }
+}
+
+impl Login {
+    pub(super) fn new(scram: Arc<Scram>) -> Self {
         Self {
             scram,
-            mechanisms,
             state: Mutex::new(SASLState::Initial),
             nonce: Mutex::default(),
         }
@@ -102,7 +112,7 @@ impl Login {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let ask = Authentication::SASL(self.mechanisms.clone());
+        let ask = Authentication::SASL(self.scram.mechanisms.clone());
         client
             .send(PgWireBackendMessage::Authentication(ask))
             .await?;
@@ -114,7 +124,7 @@ impl Login {
     fn binds_as_offered(&self, first: &SASLInitialResponse) -> bool {
         let data = first.data.as_deref().unwrap_or_default();
         let is_plus = first.auth_method == SCRAM_SHA_256_PLUS_METHOD;
-        let mut offered = self.mechanisms.iter();
+        let mut offered = self.scram.mechanisms.iter();
         let offers_plus = offered.any(|known| known == SCRAM_SHA_256_PLUS_METHOD);
         let binds = data.starts_with(b"p=");
         let is_known = !binds || data.starts_with(b"p=tls-server-end-point,");
@@ -135,7 +145,7 @@ impl Login {
         let mut state = self.state.lock().await;
         let message = if let SASLState::Initial = *state {
             let first = message.into_sasl_initial_response()?;
-            if !self.mechanisms.contains(&first.auth_method) {
+            if !self.scram.mechanisms.contains(&first.auth_method) {
                 return Err(PgWireError::UnsupportedSASLAuthMethod(first.auth_method));
             }
             if !self.binds_as_offered(&first) {
@@ -158,7 +168,10 @@ impl Login {
         let user = client.metadata().get(METADATA_USER);
         let user = user.map_or("", String::as_str);
         let wrong = format!("password authentication failed for user \"{user}\"");
-        let step = self.scram.process_scram_message(client, message, &state);
+        let step = self
+            .scram
+            .auth
+            .process_scram_message(client, message, &state);
         let (answer, next) = step.await.map_err(|failed| match failed {
             // It doesn't know the name.
             PgWireError::InvalidPassword(_) => fatal("28P01", wrong, None),
@@ -198,7 +211,11 @@ impl Debug for Verifiers {
 #[async_trait]
 impl AuthSource for Verifiers {
     async fn get_password(&self, login: &LoginInfo) -> PgWireResult<Password> {
-        let verifier = self.0.accounts.verifier(login.user().unwrap_or_default());
+        let verifier = self
+            .0
+            .accounts
+            .load()
+            .verifier(login.user().unwrap_or_default());
         Ok(Password::new(Some(verifier.salt), verifier.salted))
     }
 }

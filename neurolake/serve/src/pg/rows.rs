@@ -10,7 +10,7 @@ use futures::StreamExt;
 use futures::channel::oneshot;
 use neurolake_query::datafusion::common::ParamValues;
 use neurolake_query::pg::{Planned, Session};
-use neurolake_query::{Error, Result};
+use neurolake_query::{Error, Kind, Result};
 use pgwire::api::portal::Format;
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::data::DataRow;
@@ -24,7 +24,8 @@ use crate::accounts::Principal;
 use crate::doors::Shared;
 use crate::encode::pieces;
 use crate::identity::RequestId;
-use crate::running::{Log, Task};
+use crate::journal::Log;
+use crate::running::Task;
 
 /// Parts of an answer that wait for the client.
 const QUEUE: usize = 4;
@@ -156,9 +157,9 @@ async fn run(shared: &Arc<Shared>, start: Start, sender: &Sender) -> PgWireResul
     };
     let sql = start.prepared.sql.clone();
     let id = RequestId::fresh();
-    let mut log = Log::new(&start.principal, "postgres", id, "postgres", &sql);
+    let mut log = Log::new(shared, &start.principal, "postgres", &id, "postgres", &sql);
     let outcome = produce(start, sender, &mut log).await;
-    log.end(&outcome);
+    log.end(&outcome, sender.is_closed());
     let seen = outcome.as_ref().copied();
     shared.health.saw(&shared.lake, &sql, seen).await;
     drop(admitted);
@@ -179,6 +180,7 @@ async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
     };
     let deadline = variables::statement_timeout(&session.variables);
     let mut answer = planned.run(parameters, deadline).await?;
+    log.answers(&mut answer);
     let columns = match format.map(|format| Columns::new(&answer.schema, &format)) {
         None => None,
         Some(Ok(columns)) => Some(columns.named(&prepared.names)),
@@ -205,11 +207,9 @@ async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
 async fn give(sender: &Sender, piece: PgWireResult<Piece>) -> Result<()> {
     let is_failure = piece.is_err();
     let sent = sender.send(piece).await;
-    if is_failure || sent.is_err() {
-        return Err(Error::new(
-            neurolake_query::Kind::Timeout,
-            "the client left",
-        ));
+    sent.map_err(|_| Error::new(Kind::Timeout, "the client left"))?;
+    match is_failure {
+        true => Err(Error::new(Kind::BadRequest, "the answer can't be written")),
+        false => Ok(()),
     }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a statement asks for.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use neurolake_query::datafusion::sql::sqlparser::ast::{
@@ -15,6 +15,10 @@ use tokio::time::Instant;
 use super::copy::Shape;
 use super::error::{code, error, error_with_hint, of_engine};
 use super::wire::Columns;
+use crate::accounts::Principal;
+use crate::doors::Shared;
+use crate::identity::RequestId;
+use crate::journal::Log;
 
 /// How long a plan that was made to describe a statement may be used to run it: it sees tables as
 /// they were.
@@ -71,6 +75,8 @@ pub(super) enum Action {
 impl Prepared {
     /// Understands a statement, and plans it if it reads.
     pub(super) async fn new(
+        shared: &Arc<Shared>,
+        principal: &Principal,
         session: &Session,
         sql: &str,
         statement: ast::Statement,
@@ -91,7 +97,15 @@ impl Prepared {
         };
         if reads {
             let engine = |failed| of_engine(&failed);
-            let planned = session.plan(&prepared.statement).await.map_err(engine)?;
+            let planned = session.plan(&prepared.statement).await;
+            if let Err(failed) = &planned {
+                // A statement that is fine has its line when it runs.
+                let id = RequestId::fresh();
+                let log = Log::new(shared, principal, "postgres", &id, "postgres", sql);
+                log.end(&planned, false);
+                shared.health.saw(&shared.lake, sql, Err(failed)).await;
+            }
+            let planned = planned.map_err(engine)?;
             prepared.parameters = planned.parameters().map_err(engine)?;
             prepared.schema = Some(planned.schema());
             prepared.plan = Mutex::new(Some((Instant::now(), planned)));

@@ -3,6 +3,7 @@
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::ipc::reader::StreamReader;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 
 use crate::client::{Server, refused};
@@ -71,6 +72,40 @@ async fn nothing_is_an_empty_answer_of_the_right_shape() {
     assert_eq!(reader.schema().field(0).data_type(), &DataType::Int64);
     assert_eq!(reader.schema().fields().len(), 2);
     assert_eq!(reader.count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parquet_is_a_file_of_every_row() {
+    let server = Server::start().await;
+    let url = server.url("/api/sql?format=parquet");
+    let ask = async |sql: String| server.http.post(&url).body(sql).send().await.unwrap();
+    // What can't be compressed fills row groups.
+    let noise: Vec<String> = (0..16).map(|n| format!("random() as r{n}")).collect();
+    let many = format!(
+        "select value, make_array(value, null) as list, to_timestamp_micros(value) as instant,
+                arrow_cast('word', 'Dictionary(Int32, Utf8)') as word, {}
+         from generate_series(1, 200000)",
+        noise.join(", ")
+    );
+    for (sql, rows) in [(many, 200_000), ("select 1 as n where false".into(), 0)] {
+        let response = ask(sql.clone()).await;
+        let headers = response.headers();
+        assert_eq!(headers["content-type"], "application/vnd.apache.parquet");
+        assert!(!headers.contains_key("content-encoding"));
+        let bytes = response.bytes().await.unwrap();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap();
+        let groups = reader.metadata().num_row_groups();
+        let mut batches = reader.build().unwrap();
+        let found = batches.try_fold(0, |rows, batch| batch.map(|batch| rows + batch.num_rows()));
+        assert_eq!(found.unwrap(), rows, "{sql}");
+        assert_eq!(
+            groups > 1,
+            rows > 0,
+            "{sql}: all of it is held until it is written"
+        );
+    }
+    let twice = ask("select 1 as a, 2 as a".into()).await;
+    assert_eq!(twice.status(), 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]

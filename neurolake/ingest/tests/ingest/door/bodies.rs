@@ -317,7 +317,7 @@ async fn rows_that_do_not_fit_are_refused_skipped_or_set_aside() {
         (202, &json!(3), &json!(0))
     );
     assert_eq!(answer(server.post("[]")).await.1["offset"], json!(null));
-    let metrics = server.metrics().await;
+    let metrics = server.metrics();
     let of = "database=\"neural\",table=\"cursor_events\"";
     for line in [
         format!("neurolake_ingest_rows_total{{{of},outcome=\"accepted\"}} 4"),

@@ -43,7 +43,7 @@ async fn unknown_tables_are_named_with_the_nearest() {
     let broken = server.post_to("/v1/ingest/neural/%ff", "{}");
     assert_eq!(refused(broken).await.0, 400);
     // Strangers add no labels.
-    let metrics = server.metrics().await;
+    let metrics = server.metrics();
     assert!(!metrics.contains("zzz"), "{metrics}");
 }
 
@@ -117,32 +117,6 @@ async fn the_tables_say_how_far_they_are() {
         .http
         .get(server.url("/v1/ingest/neural/cursor_events"));
     assert_eq!(answer(one).await, (200, cursor));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn metrics_are_in_the_form_of_open_metrics() {
-    let server = Server::start().await;
-    server.post("{\"id\": 1}").send().await.unwrap();
-    let response = server
-        .http
-        .get(server.url("/metrics"))
-        .send()
-        .await
-        .unwrap();
-    let content_type = response.headers()["content-type"]
-        .to_str()
-        .unwrap()
-        .to_owned();
-    assert!(
-        content_type.starts_with("application/openmetrics-text"),
-        "{content_type}"
-    );
-    let text = response.text().await.unwrap();
-    assert!(text.ends_with("# EOF\n"), "{text}");
-    assert!(
-        text.contains("neurolake_ingest_acknowledgement_seconds_count"),
-        "{text}"
-    );
 }
 
 /// Every reference leads somewhere, every operation is named once, every table is there.

@@ -9,6 +9,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use async_trait::async_trait;
 use neurolake_ingest::door::{Accept, Refused, Settings, Status, Tables, router};
 use neurolake_ingest::entry;
+use neurolake_ingest::metrics::Metrics;
 use neurolake_ingest::queue::memory::MemoryQueue;
 use neurolake_ingest::queue::{Appended, Key, Queue, Record, Stream};
 use neurolake_ingest::validate::render;
@@ -206,6 +207,7 @@ pub(super) fn settings() -> Settings {
 }
 
 pub(super) struct Server {
+    metrics: Arc<Metrics>,
     pub(super) address: SocketAddr,
     pub(super) ingest: Arc<Ingest>,
     pub(super) http: Client,
@@ -220,11 +222,13 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let ingest = Arc::new(Ingest::new());
+        let metrics = Arc::clone(&settings.metrics);
         let router = router(Arc::clone(&ingest) as _, settings);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self {
             address,
             ingest,
+            metrics,
             http: Client::new(),
         }
     }
@@ -271,16 +275,8 @@ impl Server {
         until(async || self.ingest.arrived.load(Ordering::SeqCst) >= count).await;
     }
 
-    pub(super) async fn metrics(&self) -> String {
-        let url = self.url("/metrics");
-        self.http
-            .get(url)
-            .send()
-            .await
-            .unwrap()
-            .text()
-            .await
-            .unwrap()
+    pub(super) fn metrics(&self) -> String {
+        self.metrics.text()
     }
 }
 

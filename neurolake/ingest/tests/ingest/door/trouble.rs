@@ -88,7 +88,7 @@ async fn a_body_that_breaks_off_keeps_nothing() {
     assert!(server.records().await.is_empty());
     let cancelled = "outcome=\"cancelled\"";
     let broken = "outcome=\"bad_request\"";
-    let metrics = server.metrics().await;
+    let metrics = server.metrics();
     assert!(
         metrics.contains(cancelled) || metrics.contains(broken),
         "{metrics}"
@@ -135,7 +135,7 @@ async fn an_append_goes_to_its_end_without_its_client() {
     server.until_arrived(1).await;
     leaving.abort();
     assert!(leaving.await.is_err());
-    until(async || server.metrics().await.contains("outcome=\"cancelled\"")).await;
+    until(async || server.metrics().contains("outcome=\"cancelled\"")).await;
     assert!(server.records().await.is_empty());
     server.ingest.gate.add_permits(permits);
     until(async || !server.records().await.is_empty()).await;

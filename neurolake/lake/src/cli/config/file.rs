@@ -20,6 +20,7 @@ pub(crate) struct File {
     pub(super) pg: Pg,
     pub(super) flight: Flight,
     pub(super) limits: Limits,
+    pub(super) log: Log,
     pub(super) ingest: Ingest,
     pub(super) maintenance: Maintenance,
     pub(super) stores: BTreeMap<String, Store>,
@@ -81,6 +82,13 @@ pub(super) struct Limits {
     pub(super) deadline: Option<Text>,
     pub(super) max_rows: Option<Text>,
     pub(super) parallelism: Option<Text>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Log {
+    pub(super) slow_query: Option<Text>,
+    pub(super) audit: Option<Text>,
 }
 
 #[derive(Debug, Default, Deserialize)]

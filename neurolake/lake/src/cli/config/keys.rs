@@ -78,6 +78,10 @@ pub(crate) const KEYS: &[Key] = keys! {
         "Rows of one answer at most. Not set: without limit.";
     "limits.parallelism" = "8",
         "Partitions that a query is split in. Not set: one per core.";
+    "log.slow_query" = "\"10s\"",
+        "A query that takes longer, up to the last byte of its answer, is logged with what its operators did; `none`: nothing is.";
+    "log.audit" = "\"/var/log/neurolake/audit.jsonl\"",
+        "File that gets a line of JSON for each query: who asked what, and what became of it. Values of statements don't stand in it.";
     "ingest.queue" = "\"nats://nats.example.org:4222\"",
         "Where accepted events wait. Not set: a queue in the folder of data, for one process; several servers share a NATS server with JetStream.";
     "ingest.token" = "\"env:NATS_TOKEN\"",

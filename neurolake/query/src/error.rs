@@ -207,7 +207,9 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::Plan(message)
         | DataFusionError::NotImplemented(message)
         | DataFusionError::Configuration(message)
-        | DataFusionError::Execution(message) => Error::new(Kind::BadRequest, plain(message)),
+        | DataFusionError::Execution(message) => {
+            function(message).unwrap_or_else(|| Error::new(Kind::BadRequest, plain(message)))
+        }
         DataFusionError::ResourcesExhausted(_) => {
             Error::new(Kind::TooMuch, "the query needs more memory than it may use")
                 .with_hint("read fewer columns, filter more, or join and sort fewer rows")
@@ -239,6 +241,30 @@ fn translate(error: &DataFusionError) -> Error {
         },
         other => Error::new(Kind::Internal, plain(&other.message())),
     }
+}
+
+/// What is wrong with the call of a function: the engine lists all that it tried, and asks to be told of
+/// a bug.
+fn function(message: &str) -> Option<Error> {
+    let quoted = |after: &str| message.split_once(after)?.1.split('\'').next();
+    if let Some(name) = quoted("Invalid function '") {
+        let error = Error::new(Kind::BadRequest, format!("there is no function `{name}`"));
+        return Some(match quoted("Did you mean '") {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error,
+        });
+    }
+    let call = quoted("No function matches the given name and argument types '")?;
+    let error = Error::new(Kind::BadRequest, format!("no function matches `{call}`"));
+    let known = message
+        .split_once("Candidate functions:")
+        .map(|(_, known)| known);
+    let known: Vec<&str> = known.unwrap_or_default().lines().map(str::trim).collect();
+    let known: Vec<&str> = known.into_iter().filter(|line| !line.is_empty()).collect();
+    Some(match known.is_empty() {
+        true => error,
+        false => error.with_hint(format!("there are {}; cast the arguments", some_of(&known))),
+    })
 }
 
 /// The engine passes errors about patterns on as if they came from outside.
@@ -367,6 +393,26 @@ mod tests {
             assert_eq!(error.message, "there is no x", "{text}");
             assert_eq!(error.hint.as_deref(), Some("y"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_wrong_call_is_named() {
+        let error = function(
+            "Function 'sum' failed to match any signature, errors: many. No function matches the given \
+             name and argument types 'sum(Utf8)'. You might need to add explicit type casts.\n\t\
+             Candidate functions:\n\tsum(Decimal)\n\tsum(Int64)",
+        );
+        let error = error.expect("it is one");
+        assert_eq!(error.message, "no function matches `sum(Utf8)`");
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("there are `sum(Decimal)`, `sum(Int64)`; cast the arguments")
+        );
+        let error = function("Invalid function 'nosuch'.\nDid you mean 'now'?");
+        let error = error.expect("it is one");
+        assert_eq!(error.message, "there is no function `nosuch`");
+        assert_eq!(error.hint.as_deref(), Some("did you mean `now`?"));
+        assert!(function("anything else").is_none());
     }
 
     #[test]

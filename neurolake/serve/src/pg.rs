@@ -7,12 +7,13 @@
 //!
 //! Read in this order: [`PgDoor`] (listens), `connection` (one client's messages), `login` (who it is), `statement`
 //! (what it asks for), `variables` (what it sets), `rows` (a running statement), `wire` (types and
-//! values), `spelling` (values as text), `copy`, `error`.
+//! values), `spelling` (values as text), `numeric` (numbers), `copy`, `error`.
 
 mod connection;
 mod copy;
 mod error;
 mod login;
+mod numeric;
 mod rows;
 mod spelling;
 mod statement;

@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray, StructArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{DataType, Int32Type, Int64Type};
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
+use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    ColumnarValue, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
 };
 use datafusion::prelude::SessionContext;
@@ -33,7 +34,12 @@ pub(super) fn register_fixed(context: &SessionContext) {
     let yes = || ScalarValue::Boolean(Some(true));
     let no = || ScalarValue::Boolean(Some(false));
     let zero = || ScalarValue::Int64(Some(0));
-    let fixed: [(&'static str, &[usize], ScalarValue); 62] = [
+    // Columns of keys and their places: nothing here has keys.
+    let place = |name: &str| Field::new(name, DataType::Int32, true);
+    let no_place = StructArray::new_null(vec![place("x"), place("n")].into(), 1);
+    let no_place = ScalarValue::Struct(Arc::new(no_place));
+    let fixed: [(&'static str, &[usize], ScalarValue); 64] = [
+        ("_pg_expandarray", &[1], no_place),
         ("getdatabaseencoding", &[0], text("UTF8")),
         ("has_column_privilege", &[3, 4], yes()),
         ("has_foreign_data_wrapper_privilege", &[2, 3], no()),
@@ -53,6 +59,7 @@ pub(super) fn register_fixed(context: &SessionContext) {
         ("pg_conversion_is_visible", &[1], yes()),
         ("pg_database_size", &[1], zero()),
         ("pg_function_is_visible", &[1], yes()),
+        ("pg_get_expr", &[2, 3], no_text()),
         ("pg_get_function_arg_default", &[2], no_text()),
         ("pg_get_function_arguments", &[1], no_text()),
         ("pg_get_function_identity_arguments", &[1], no_text()),
@@ -103,6 +110,10 @@ pub(super) fn register_fixed(context: &SessionContext) {
             signature: counts(arguments),
             value,
         }));
+    }
+    if let Ok(series) = context.table_function("generate_series") {
+        let series = Series(Arc::clone(series.function()));
+        context.register_udtf("generate_series", Arc::new(series));
     }
     let any = |count| Signature::any(count, Volatility::Stable);
     if let Ok(lists) = context.udf("array_to_string") {
@@ -480,6 +491,30 @@ fn quote_literal(_about: &About, arguments: &Arguments) -> DataFusionResult<Colu
         let value = value.replace('\\', "\\\\").replace('\'', "''");
         Some(format!("{escape}'{value}'"))
     })))
+}
+
+/// `generate_series` without rows where a bound is null, whatever its type.
+#[derive(Debug)]
+struct Series(Arc<dyn TableFunctionImpl>);
+
+impl TableFunctionImpl for Series {
+    fn call_with_args(
+        &self,
+        args: TableFunctionArgs<'_, '_>,
+    ) -> DataFusionResult<Arc<dyn TableProvider>> {
+        let bounds: Vec<Expr> = args
+            .exprs()
+            .iter()
+            .map(|bound| match bound {
+                Expr::Literal(value, _) if value.is_null() => {
+                    Expr::Literal(ScalarValue::Null, None)
+                }
+                bound => bound.clone(),
+            })
+            .collect();
+        let args = TableFunctionArgs::new(&bounds, args.session());
+        self.0.call_with_args(args)
+    }
 }
 
 /// `array_to_string` that takes privileges for what they are here: a text, and always null.

@@ -38,6 +38,7 @@ use crate::lake::{Lake, Scope, Shared};
 const PG_CATALOG: &str = "pg_catalog";
 const PG_ATTRIBUTE: &str = "pg_attribute";
 const PG_CLASS: &str = "pg_class";
+const PG_CONSTRAINT: &str = "pg_constraint";
 const PG_DESCRIPTION: &str = "pg_description";
 /// Who owns everything.
 pub(super) const OWNER: &str = "neurolake";
@@ -495,6 +496,25 @@ impl Described {
         table(Schema::new(fields), columns).map(Some)
     }
 
+    /// Empty, with numbers of columns as lists: the library has them as text.
+    async fn constraints(&self) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
+        let Some(constraints) = self.inner.table(PG_CONSTRAINT).await? else {
+            return Ok(None);
+        };
+        let schema = constraints.schema();
+        let fields = schema.fields().iter().map(|field| {
+            let item = match field.name().as_str() {
+                "conkey" | "confkey" | "confdelsetcols" => DataType::Int16,
+                "conpfeqop" | "conppeqop" | "conffeqop" | "conexclop" => DataType::Int32,
+                _ => return field.as_ref().clone(),
+            };
+            Field::new(field.name(), DataType::new_list(item, true), true)
+        });
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let none = RecordBatch::new_empty(Arc::clone(&schema));
+        Ok(Some(Arc::new(MemTable::try_new(schema, vec![vec![none]])?)))
+    }
+
     /// With the types of lists and numbers of digits.
     async fn attributes(&self) -> DataFusionResult<Option<Arc<dyn TableProvider>>> {
         let Some(batch) = self.read(PG_ATTRIBUTE).await? else {
@@ -610,6 +630,7 @@ impl SchemaProvider for Described {
             PG_DESCRIPTION => Ok(Some(Arc::clone(&self.descriptions))),
             PG_CLASS => self.classes().await,
             PG_ATTRIBUTE => self.attributes().await,
+            PG_CONSTRAINT => self.constraints().await,
             name => self.inner.table(name).await,
         }
     }

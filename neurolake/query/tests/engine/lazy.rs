@@ -140,7 +140,7 @@ async fn wrong_names_are_corrected() {
         ),
         (
             "select nosuch(x) from neural.one",
-            "invalid function 'nosuch'",
+            "there is no function `nosuch`",
         ),
     ] {
         let complaint = complaint(&lake, sql).await;

@@ -79,16 +79,58 @@ fn code_of(failed: &Error) -> &'static str {
     }
 }
 
+/// The codes of PostgreSQL's Appendix A for what the engine only tells in words.
+fn by_words(message: &str) -> Option<&'static str> {
+    const BEGINNINGS: [(&str, &str); 11] = [
+        ("there is no column", "42703"),
+        // undefined_function
+        ("there is no function", "42883"),
+        ("no function matches", "42883"),
+        ("cannot coerce arithmetic expression", "42883"),
+        ("divide by zero", "22012"),
+        // grouping_error
+        ("column in select must be in group by", "42803"),
+        // ambiguous_column
+        ("ambiguous reference", "42702"),
+        // cardinality_violation
+        ("scalar subquery returned more than one row", "21000"),
+        // datatype_mismatch
+        ("cannot create filter with non-boolean predicate", "42804"),
+        // numeric_value_out_of_range
+        ("can't cast value", "22003"),
+        ("arithmetic overflow", "22003"),
+    ];
+    let message = message.to_ascii_lowercase();
+    let mut known = BEGINNINGS.iter();
+    if let Some((_, code)) = known.find(|(words, _)| message.starts_with(words)) {
+        return Some(code);
+    }
+    if message.contains("queries have different number of columns") {
+        return Some(code::SYNTAX);
+    }
+    // A day that looks like one is out of range, anything else isn't one.
+    let text = match message.split_once("error parsing timestamp from '") {
+        Some((_, text)) => text.split('\'').next()?,
+        None => {
+            let (_, cast) = message.split_once("cannot cast string '")?;
+            let (text, data_type) = cast.split_once("' to value of ")?;
+            let times = ["date32", "date64", "timestamp", "time32", "time64"];
+            let is_time = times.iter().any(|time| data_type.starts_with(time));
+            is_time.then_some(text)?
+        }
+    };
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit());
+    let day = text.split([' ', 't']).next().unwrap_or_default();
+    match day.split('-').all(is_number) {
+        true => Some("22008"),
+        false => Some("22007"),
+    }
+}
+
 fn of_request(failed: &Error) -> &'static str {
     let message = failed.message.as_str();
-    if message.starts_with("there is no column") {
-        return "42703";
-    }
-    if message.starts_with("invalid function") {
-        return "42883";
-    }
-    if message.to_ascii_lowercase().starts_with("divide by zero") {
-        return "22012";
+    if let Some(code) = by_words(message) {
+        return code;
     }
     let source = failed.source.as_deref();
     let source = source.and_then(|source| source.downcast_ref::<DataFusionError>());

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, StringBuilder};
+use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, ArrowTimestampType, DataType, Float32Type, Float64Type,
     Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
@@ -21,7 +22,8 @@ pub(super) fn is_spelled(data_type: &DataType) -> bool {
         | DataType::Float64
         | DataType::Timestamp(..)
         | DataType::Time32(_)
-        | DataType::Time64(_) => true,
+        | DataType::Time64(_)
+        | DataType::Decimal128(..) => true,
         DataType::List(item) => !item.data_type().is_nested() && is_spelled(item.data_type()),
         _ => false,
     }
@@ -33,6 +35,9 @@ pub(super) fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
         // An instant has a blank in it, which a list must not take for its own.
         let has_quotes = matches!(item.data_type(), DataType::Timestamp(..));
         return lists(column, has_quotes);
+    }
+    if let DataType::Decimal128(..) = column.data_type() {
+        return Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone());
     }
     let mut out = StringBuilder::new();
     match column.data_type() {

@@ -15,7 +15,7 @@ use arrow_pg::datatypes::{
     PG_OID_ALIAS_KEY, field_into_pg_type, into_pg_type, pg_type_for_alias_kind,
 };
 use arrow_pg::row_encoder::RowEncoder;
-use neurolake_query::datafusion::common::ParamValues;
+use neurolake_query::datafusion::common::{ParamValues, ScalarValue};
 use neurolake_query::pg::{Parameter, type_modifier};
 use neurolake_query::{Error, Kind, Result};
 use pgwire::api::Type;
@@ -25,6 +25,7 @@ use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 
 use super::error::{code, error, error_with_hint};
+use super::numeric::{self, Numeric};
 use super::spelling::{is_spelled, spell};
 use super::statement::Prepared;
 use crate::encode::json;
@@ -46,6 +47,8 @@ enum Form {
     Cast(DataType),
     /// Written as PostgreSQL writes it.
     Spell,
+    /// The same in the binary form of numbers.
+    Numeric,
     Json,
 }
 
@@ -60,6 +63,7 @@ impl Columns {
                 let is_text = format.format_for(index) == FieldFormat::Text;
                 match form(field.data_type()) {
                     Form::Keep if is_text && is_spelled(field.data_type()) => Form::Spell,
+                    Form::Keep if !is_text && is_number(field.data_type()) => Form::Numeric,
                     form => form,
                 }
             })
@@ -75,8 +79,11 @@ impl Columns {
             .zip(schema.fields().iter().zip(forms.iter()))
             .enumerate()
             .map(|(index, (sent, (field, form)))| {
-                // What is spelled keeps its type.
-                let described = if *form == Form::Spell { field } else { sent };
+                // What is written here keeps its type.
+                let described = match form {
+                    Form::Spell | Form::Numeric => field,
+                    _ => sent,
+                };
                 describe(described, form, format.format_for(index))
             })
             .collect();
@@ -86,6 +93,8 @@ impl Columns {
             .zip(forms.iter())
             .map(|(field, form)| match form {
                 Form::Spell => text_column(field.name(), field.format()),
+                // Bytes are sent as they are.
+                Form::Numeric => bytes_column(field.name()),
                 _ => field.clone(),
             });
         Ok(Self {
@@ -184,6 +193,10 @@ fn form(data_type: &DataType) -> Form {
     }
 }
 
+fn is_number(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Decimal128(_, scale) if *scale >= 0)
+}
+
 /// Of values that are wrapped in another type.
 fn inner(values: &DataType) -> Form {
     match form(values) {
@@ -199,7 +212,7 @@ fn list(list: &DataType, item: &FieldRef) -> Form {
     let values = match form(item.data_type()) {
         Form::Keep => item.data_type().clone(),
         Form::Cast(values) => values,
-        Form::Spell | Form::Json => return Form::Json,
+        Form::Spell | Form::Numeric | Form::Json => return Form::Json,
     };
     match list {
         DataType::List(_) if values == *item.data_type() => Form::Keep,
@@ -216,6 +229,7 @@ fn sent(field: &FieldRef, form: &Form) -> FieldRef {
         Form::Keep => return Arc::new(field.as_ref().clone().with_nullable(true)),
         Form::Cast(data_type) => data_type.clone(),
         Form::Spell | Form::Json => DataType::Utf8,
+        Form::Numeric => DataType::Binary,
     };
     Arc::new(Field::new(field.name(), data_type, true))
 }
@@ -231,6 +245,12 @@ fn convert(column: &ArrayRef, form: &Form) -> Result<ArrayRef> {
             cast_with_options(column, data_type, &strict).map_err(unwritable)
         }
         Form::Spell => Ok(Arc::new(spell(column).map_err(unwritable)?)),
+        Form::Numeric => {
+            let binary = numeric::binary(column);
+            Ok(Arc::new(
+                binary.ok_or_else(|| unwritable("it is no number"))?,
+            ))
+        }
         Form::Json => Ok(Arc::new(json::values(column).map_err(unwritable)?)),
     }
 }
@@ -265,6 +285,12 @@ pub(super) fn text_column(name: &str, format: FieldFormat) -> FieldInfo {
     FieldInfo::new(name.to_owned(), None, None, Type::TEXT, format).with_type_size(-1)
 }
 
+/// One column of bytes.
+fn bytes_column(name: &str) -> FieldInfo {
+    let format = FieldFormat::Binary;
+    FieldInfo::new(name.to_owned(), None, None, Type::BYTEA, format).with_type_size(-1)
+}
+
 /// Type of a parameter that its client said nothing about.
 pub(super) fn parameter_type(parameter: &Parameter) -> PgWireResult<Type> {
     let alias = parameter.field.as_ref().and_then(|field| {
@@ -278,36 +304,32 @@ pub(super) fn parameter_type(parameter: &Parameter) -> PgWireResult<Type> {
     }
 }
 
-/// Digits that a number may have which is bound: arrow-pg reads it as one of 96 bits, and would move the
-/// point of a longer one without a word.
-const DIGITS: usize = 28;
-
-/// Refuses a number that would become another one.
-fn check_number(
+/// A number that a client has bound, if it is compared with one. arrow-pg reads it as one of 96 bits, and
+/// would move the point of a longer one without a word.
+fn number(
     portal: &Portal<Arc<Prepared>>,
     index: usize,
     data_type: Option<&DataType>,
-) -> PgWireResult<()> {
+) -> PgWireResult<Option<ScalarValue>> {
     let Some(Some(bytes)) = portal.parameters.get(index) else {
-        return Ok(());
+        return Ok(None);
     };
-    let (whole, behind) = if portal.parameter_format.is_binary(index) {
-        digits_of_binary(bytes)
-    } else {
-        digits_of_text(&String::from_utf8_lossy(bytes))
-    };
-    let scale = match data_type {
-        Some(DataType::Decimal128(_, scale)) => usize::try_from(*scale).unwrap_or(0),
-        _ => 10,
-    };
-    if whole.saturating_add(behind.max(scale)) > DIGITS {
-        return Err(error_with_hint(
-            "22003",
-            format!("parameter ${} has too many digits", index + 1),
-            "write the number into the statement, or bind it as text and cast it there",
-        ));
+    if !matches!(data_type, None | Some(DataType::Decimal128(..))) {
+        return Ok(None);
     }
-    Ok(())
+    let number = if portal.parameter_format.is_binary(index) {
+        Numeric::of_binary(bytes)
+    } else {
+        Numeric::of_text(&String::from_utf8_lossy(bytes))
+    };
+    let number = number.ok_or_else(|| {
+        error_with_hint(
+            "22003",
+            format!("parameter ${} is no number of up to 38 digits", index + 1),
+            "bind it as text and cast it in the statement",
+        )
+    })?;
+    Ok(Some(number.value(data_type)))
 }
 
 /// Refuses a list of texts that would become another one: pgwire forgets which elements stand in
@@ -329,34 +351,6 @@ fn check_texts(portal: &Portal<Arc<Prepared>>, index: usize) -> PgWireResult<()>
         ));
     }
     Ok(())
-}
-
-/// Digits before and behind the point.
-fn digits_of_text(text: &str) -> (usize, usize) {
-    let (number, exponent) = match text.split_once(['e', 'E']) {
-        Some((number, exponent)) => (number, exponent.trim().parse().unwrap_or(0_i64)),
-        None => (text, 0),
-    };
-    let (whole, behind) = number.split_once('.').unwrap_or((number, ""));
-    let digits = |text: &str| text.chars().filter(char::is_ascii_digit).count();
-    let whole = digits(whole.trim_start_matches(['-', '+', '0', ' ']));
-    let behind = digits(behind);
-    let moved = usize::try_from(exponent.unsigned_abs()).unwrap_or(usize::MAX);
-    if exponent >= 0 {
-        (whole.saturating_add(moved), behind)
-    } else {
-        (whole, behind.saturating_add(moved))
-    }
-}
-
-/// The same of PostgreSQL's binary form: groups of four digits, and how many stand before the point.
-fn digits_of_binary(bytes: &[u8]) -> (usize, usize) {
-    let part = |at: usize| {
-        let part = bytes.get(at..at + 2).and_then(|part| part.try_into().ok());
-        part.map_or(0, i16::from_be_bytes)
-    };
-    let whole = usize::try_from(i32::from(part(2)) + 1).unwrap_or(0) * 4;
-    (whole, usize::try_from(part(6)).unwrap_or(0))
 }
 
 /// The values that a client has bound.
@@ -390,9 +384,20 @@ pub(super) fn parameters(
     }
     let types: PgWireResult<Vec<Type>> = wanted.iter().map(parameter_type).collect();
     let types = types?;
+    let mut known = Vec::new();
+    // The same for the library, but for the numbers.
+    let mut rest = Portal::new_cursor(portal.name.clone(), Arc::clone(&portal.statement));
+    rest.parameter_format = portal.parameter_format.clone();
+    rest.parameters.clone_from(&portal.parameters);
     for (index, (data_type, wanted)) in types.iter().zip(wanted).enumerate() {
-        match *data_type {
-            Type::NUMERIC => check_number(portal, index, wanted.data_type.as_ref())?,
+        let said = portal.statement.parameter_types.get(index);
+        match *said.and_then(Option::as_ref).unwrap_or(data_type) {
+            Type::NUMERIC => {
+                if let Some(number) = number(portal, index, wanted.data_type.as_ref())? {
+                    rest.parameters[index] = None;
+                    known.push((index, number));
+                }
+            }
             Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => check_texts(portal, index)?,
             _ => {}
         }
@@ -402,19 +407,11 @@ pub(super) fn parameters(
         .iter()
         .map(|parameter| parameter.data_type.as_ref())
         .collect();
-    deserialize_parameters_with_server_types(portal, &arrow, &types).map(Some)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn digits_are_counted() {
-        assert_eq!(digits_of_text("-0012.50"), (2, 2));
-        assert_eq!(digits_of_text("1e3"), (4, 0));
-        // 12.5: two groups, weight 0, scale 1.
-        let binary = [0, 2, 0, 0, 0, 0, 0, 1, 0, 12, 19, 136];
-        assert_eq!(digits_of_binary(&binary), (4, 1));
+    let mut values = deserialize_parameters_with_server_types(&rest, &arrow, &types)?;
+    if let ParamValues::List(values) = &mut values {
+        for (index, number) in known {
+            values[index].value = number;
+        }
     }
+    Ok(Some(values))
 }

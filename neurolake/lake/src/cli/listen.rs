@@ -26,6 +26,7 @@ pub(super) const LISTEN: &str = "127.0.0.1:8080";
 pub(super) const LISTEN_PG: &str = "127.0.0.1:6543";
 /// The same for clients of Arrow Flight SQL.
 pub(super) const LISTEN_FLIGHT: &str = "127.0.0.1:32010";
+
 /// Sockets that nobody answers yet.
 pub(super) struct Sockets {
     http: TcpListener,
@@ -401,7 +402,6 @@ pub(super) fn asked_to_end() -> Result<impl Future<Output = ()> + Send + 'static
     let unheard = |error| Failure::system("can't hear signals").caused_by(error);
     #[cfg(unix)]
     {
-        use tokio::signal::unix::{SignalKind, signal};
         let mut interrupt = signal(SignalKind::interrupt()).map_err(unheard)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(unheard)?;
         Ok(async move {

@@ -1,9 +1,14 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import polars
 import pytest
+
+# Behind this folder: both have tests of the same names.
+sys.path.append(str(Path(__file__).parent.parent / "pg"))
 
 import lakes
 from lakes import Lake

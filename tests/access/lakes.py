@@ -12,7 +12,6 @@ import json
 import os
 import secrets
 import subprocess
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -25,7 +24,8 @@ import polars
 import psycopg
 import psycopg2
 
-DEADLINE_SECONDS = 180
+import servers
+
 # In place of the status of an answer that ended before it was complete.
 BROKEN_OFF = 0
 # Whatever an answer may say, never these: one token for each account, made for this run.
@@ -149,22 +149,8 @@ def run(folder: Path, *arguments: str | Path, settings: str | None = None, secon
 def lake(folder: Path, settings: str = SETTINGS) -> Iterator[Lake]:
     folder.mkdir(exist_ok=True)
     (folder / "neurolake.toml").write_text(settings)
-    log = folder / "log"
-    command = [os.environ["NEUROLAKE_BIN"], "up", "--data", "data", "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=environment())
-    try:
-        endpoints = folder / "data" / "endpoints.json"
-        end = time.monotonic() + DEADLINE_SECONDS
-        while not endpoints.exists():
-            assert process.poll() is None and time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-        found = json.loads(endpoints.read_text())
-        port = int(found["postgres"]["address"].rsplit(":", 1)[1])
-        yield Lake(found["http"], port, found["postgres"]["database"], folder)
-    finally:
-        process.terminate()
-        process.wait(30)
+    with servers.running(folder, "--pg", "127.0.0.1:0", environment=environment()) as (found, _):
+        yield Lake(found["http"], servers.pg_port(found), found["postgres"]["database"], folder)
 
 
 # Every door that takes SQL, as rows of text: the form that all of them can give.

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import adbc_driver_flightsql.dbapi as dbapi
 import pyarrow.flight
 import pytest
+
+# Behind this folder: both have tests of the same names.
+sys.path.append(str(Path(__file__).parent.parent / "pg"))
 
 import lake as lakes
 from lake import Lake

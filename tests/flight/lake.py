@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
 import time
 import urllib.parse
 import urllib.request
@@ -15,6 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 from pyarrow.flight import FlightDescriptor
+
+import servers
 
 DEADLINE_SECONDS = 120
 
@@ -51,24 +51,9 @@ class Lake:
 
 @contextlib.contextmanager
 def started(folder: Path) -> Iterator[Lake]:
-    data = folder / "data"
-    log = folder / "log"
-    command = [os.environ["NEUROLAKE_BIN"], "up", "--data", data, "--http", "127.0.0.1:0", "--pg", "none", "--flight", "127.0.0.1:0"]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
-    try:
-        endpoints = data / "endpoints.json"
-        end = time.monotonic() + DEADLINE_SECONDS
-        while not endpoints.exists():
-            assert process.poll() is None and time.monotonic() < end, log.read_text()
-            time.sleep(0.05)
-        found = json.loads(endpoints.read_text())
+    with servers.running(folder, "--pg", "none", "--flight", "127.0.0.1:0") as (found, process):
         assert urllib.parse.urlsplit(found["flight"]).scheme == "grpc"
-        yield Lake(found["http"], found["flight"], data, process.pid)
-    finally:
-        process.terminate()
-        # Otherwise it was ended by something else.
-        assert process.wait(20) == 0, log.read_text()
+        yield Lake(found["http"], found["flight"], folder / "data", process)
 
 
 def field(number: int, content: bytes) -> bytes:

@@ -52,28 +52,34 @@ def psql(server: Server, *arguments: str, text: str | None = None) -> str:
 
 
 @contextlib.contextmanager
-def lake(folder: Path) -> Iterator[tuple[Server, str]]:
+def running(folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[tuple[dict, int]]:
+    """`up` over the folder's `data`, which it makes up first: its `endpoints.json` and its process. What it says is in `log`."""
     data = folder / "data"
     log = folder / "log"
+    command = [os.environ["NEUROLAKE_BIN"], "up", "--data", data, "--http", "127.0.0.1:0", *arguments]
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [os.environ["NEUROLAKE_BIN"], "up", "--data", data, "--http", "127.0.0.1:0", "--pg", "127.0.0.1:0"],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            cwd=folder,
-        )
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder, env=environment)
     try:
         endpoints = data / "endpoints.json"
         end = time.monotonic() + DEADLINE_SECONDS
         while not endpoints.exists():
             assert process.poll() is None and time.monotonic() < end, log.read_text()
             time.sleep(0.05)
-        found = json.loads(endpoints.read_text())
-        port = int(found["postgres"]["address"].rsplit(":", 1)[1])
-        yield Server("neurolake", port, found["postgres"]["database"], "reader", data), found["sql"]
+        yield json.loads(endpoints.read_text()), process.pid
     finally:
         process.terminate()
-        process.wait(20)
+        # Otherwise it was ended by something else.
+        assert process.wait(20) == 0, log.read_text()
+
+
+def pg_port(endpoints: dict) -> int:
+    return int(endpoints["postgres"]["address"].rsplit(":", 1)[1])
+
+
+@contextlib.contextmanager
+def lake(folder: Path) -> Iterator[tuple[Server, str]]:
+    with running(folder, "--pg", "127.0.0.1:0") as (found, _):
+        yield Server("neurolake", pg_port(found), found["postgres"]["database"], "reader", folder / "data"), found["sql"]
 
 
 @contextlib.contextmanager

@@ -1269,6 +1269,30 @@ fn a_client_whose_door_is_missing_is_not_offered() {
     assert!(without.contains(&("any".to_owned(), "nowhere".to_owned())));
 }
 
+/// Whoever copies code gets an answer of a platform that wants to know who asks.
+#[test]
+fn what_connects_says_who_asks_where_that_matters() {
+    let snippets = Snippets::load(None).expect("the built-in templates");
+    let connecting = |accounts: bool| -> Vec<(String, bool)> {
+        let mut catalog = fixture_catalog();
+        catalog.endpoints.accounts = accounts;
+        catalog.endpoints.postgres = Some("lake.example.org:5432".into());
+        let rendered = render(&snippets, &catalog);
+        rendered
+            .into_iter()
+            .filter(|snippet| snippet.language == "bash" || snippet.id == "r")
+            .map(|snippet| (snippet.id, snippet.code.contains("NEUROLAKE_TOKEN")))
+            .collect()
+    };
+    let known = connecting(true);
+    assert!(
+        known.len() > 4 && known.iter().all(|(_, says)| *says),
+        "{known:?}"
+    );
+    let open = connecting(false);
+    assert!(open.iter().all(|(_, says)| !says), "{open:?}");
+}
+
 #[test]
 fn a_wrong_template_says_what_would_be_right() {
     let head = "{# title: X | language: text #}\n";

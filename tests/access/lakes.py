@@ -19,15 +19,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import adbc_driver_flightsql.dbapi as adbc
 import asyncpg
 import polars
 import psycopg
 import psycopg2
+from adbc_driver_flightsql import DatabaseOptions
 
 import servers
 
 # In place of the status of an answer that ended before it was complete.
 BROKEN_OFF = 0
+AUTHORIZATION = DatabaseOptions.AUTHORIZATION_HEADER.value
 # Whatever an answer may say, never these: one token for each account, made for this run.
 TOKENS = {
     name: f"planted-{name}-{secrets.token_hex(16)}"
@@ -92,8 +95,15 @@ class Lake:
     http: str
     pg_port: int
     database: str
+    flight: str
     folder: Path
     tokens: dict[str, str] = field(default_factory=lambda: dict(TOKENS))
+    # By account and whether it signs in with its name.
+    flights: dict[tuple[str, bool], adbc.Connection] = field(default_factory=dict, init=False)
+
+    def close(self) -> None:
+        for connection in self.flights.values():
+            connection.close()
 
     def pg(self, account: str, **more: object) -> dict[str, object]:
         return {"host": "127.0.0.1", "port": self.pg_port, "dbname": self.database, "user": account, "password": self.tokens[account], **more}
@@ -122,6 +132,21 @@ class Lake:
         assert answer.status == 200, answer.text
         return polars.read_ipc_stream(io.BytesIO(answer.body))
 
+    def flight_connection(self, account: str, by_name: bool = False) -> adbc.Connection:
+        """A connection of Flight SQL, with the token of the account or with its name and the token as password."""
+        key = account, by_name
+        if key not in self.flights:
+            token = self.tokens[account]
+            options = {"username": account, "password": token} if by_name else {AUTHORIZATION: f"Bearer {token}"}
+            self.flights[key] = adbc.connect(self.flight, db_kwargs=options, autocommit=True)
+        return self.flights[key]
+
+    def flight_frame(self, account: str, statement: str, by_name: bool = False) -> polars.DataFrame:
+        with self.flight_connection(account, by_name).cursor() as cursor:
+            cursor.execute(statement)
+            # Polars would raise errors of its own.
+            return polars.DataFrame(cursor.fetch_arrow_table())
+
     def graphql(self, account: str, document: str) -> dict:
         return self.ask("/api/graphql", account, json.dumps({"query": document}), Content_Type="application/json").json
 
@@ -149,8 +174,10 @@ def run(folder: Path, *arguments: str | Path, settings: str | None = None, secon
 def lake(folder: Path, settings: str = SETTINGS) -> Iterator[Lake]:
     folder.mkdir(exist_ok=True)
     (folder / "neurolake.toml").write_text(settings)
-    with servers.running(folder, "--pg", "127.0.0.1:0", environment=environment()) as (found, _):
-        yield Lake(found["http"], servers.pg_port(found), found["postgres"]["database"], folder)
+    with servers.running(folder, "--pg", "127.0.0.1:0", "--flight", "127.0.0.1:0", environment=environment()) as (found, _):
+        lake = Lake(found["http"], servers.pg_port(found), found["postgres"]["database"], found["flight"], folder)
+        with contextlib.closing(lake):
+            yield lake
 
 
 # Every door that takes SQL, as rows of text: the form that all of them can give.
@@ -207,6 +234,14 @@ def by_csv(lake: Lake, account: str, statement: str) -> list[tuple[str, ...]]:
     return numbers(list(csv.reader(io.StringIO(good(lake, account, statement, "csv"))))[1:])
 
 
+def by_flight(lake: Lake, account: str, statement: str) -> list[tuple[str, ...]]:
+    return texts(lake.flight_frame(account, statement).rows())
+
+
+def by_flight_name(lake: Lake, account: str, statement: str) -> list[tuple[str, ...]]:
+    return texts(lake.flight_frame(account, statement, by_name=True).rows())
+
+
 def by_psycopg(lake: Lake, account: str, statement: str) -> list[tuple[str, ...]]:
     with psycopg.connect(**lake.pg(account)) as connection:
         return texts(connection.execute(statement, prepare=True).fetchall())
@@ -260,6 +295,8 @@ DOORS = {
     "json": by_json,
     "ndjson": by_ndjson,
     "csv": by_csv,
+    "flight": by_flight,
+    "flight-name": by_flight_name,
     "psycopg": by_psycopg,
     "cursor": by_cursor,
     "psycopg2": by_psycopg2,

@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import http.client
 import json
+import os
+import re
 import secrets
 import shutil
 import socket
@@ -18,11 +20,14 @@ import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
 
+import adbc_driver_flightsql.dbapi as adbc
 import psycopg
 import pytest
+from adbc_driver_flightsql import DatabaseOptions
+from adbc_driver_manager import AdbcStatusCode
 
 import lakes
-from lakes import SETTINGS, TOKENS, Lake, basic, psql
+from lakes import AUTHORIZATION, SETTINGS, TOKENS, Lake, basic, psql
 
 PROTECTED = [
     "/api/sql?q=select+1",
@@ -36,6 +41,19 @@ PROTECTED = [
     "/v1/tail/telemetry/device_health",
     "/metrics",
 ]
+
+
+@pytest.mark.parametrize("table", ["neural/sessions", "telemetry/device_health"])
+def test_code_of_the_site_says_who_asks(table: str, lake: Lake) -> None:
+    clients = re.findall(r"^#+ (.+)\n\n```bash\n(.*?)^```", lake.ask(f"/{table}.md").text, re.MULTILINE | re.DOTALL)
+    assert {"HTTP", "GraphQL", "REST", "psql"} <= {client for client, _ in clients}
+    for account, is_known in [("owner", True), ("nobody", False)]:
+        known = {"NEUROLAKE_ACCOUNT": account, "NEUROLAKE_TOKEN": lake.tokens.get(account, "wrong")}
+        for client, code in clients:
+            done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **known})
+            is_answered = done.returncode == 0 and "UNAUTHORIZED" not in done.stdout.upper()
+            assert is_answered == is_known, (client, code, done)
+            assert not is_known or done.stdout, client
 
 
 def raw(lake: Lake, target: str, headers: list[tuple[str, str]] = [], method: str = "GET") -> lakes.Answer:
@@ -93,10 +111,9 @@ def test_no_address_leads_around_the_token(target: str, lake: Lake) -> None:
     assert "select 1" not in answer.text.lower() and "Int64(1)" not in answer.text
 
 
-def test_what_is_no_token(lake: Lake) -> None:
+def no_tokens() -> list[str]:
     token, other = TOKENS["owner"], TOKENS["rows"]
-    target = "/api/sql?q=select+1"
-    for value in (
+    return [
         "",
         "Bearer",
         "Bearer ",
@@ -125,7 +142,13 @@ def test_what_is_no_token(lake: Lake) -> None:
         "Basic " + base64.b64encode(b"\xff:" + token.encode()).decode(),
         f"Bearer {basic('owner', token)[6:]}",
         "Negotiate x",
-    ):
+    ]
+
+
+def test_what_is_no_token(lake: Lake) -> None:
+    token = TOKENS["owner"]
+    target = "/api/sql?q=select+1"
+    for value in no_tokens():
         answer = raw(lake, target, [("Authorization", value)])
         assert answer.status in (400, 401), value
         assert token not in answer.text
@@ -154,6 +177,43 @@ def test_of_two_headers_the_second_one_gives_no_rights(lake: Lake) -> None:
     assert raw(lake, statement, [("Authorization", nobody), ("Authorization", good)]).status in (400, 401)
     assert raw(lake, statement, [("Authorization", nothing), ("Authorization", good)]).status in (400, 401, 403)
     assert raw(lake, statement, [("Authorization", good), ("Authorization", nothing)]).status in (400, 401)
+
+
+def counted(lake: Lake, **options: str) -> int:
+    """What a connection of its own counts."""
+    with adbc.connect(lake.flight, db_kwargs=options, autocommit=True) as connection, connection.cursor() as cursor:
+        cursor.execute("select count(distinct implant_id) from neural.sessions")
+        return cursor.fetchone()[0]
+
+
+def test_of_two_headers_flight_sql_takes_none(lake: Lake) -> None:
+    another = f"{DatabaseOptions.RPC_CALL_HEADER_PREFIX.value}authorization"
+    for first, second in (("owner", "nothing"), ("nothing", "owner")):
+        with pytest.raises(adbc.Error) as failed:
+            counted(lake, **{AUTHORIZATION: f"Bearer {TOKENS[first]}", another: f"Bearer {TOKENS[second]}"})
+        assert failed.value.status_code == AdbcStatusCode.UNAUTHENTICATED
+
+
+def test_flight_sql_takes_the_same_tokens(lake: Lake) -> None:
+    token = TOKENS["rows"]
+    for options in (
+        {AUTHORIZATION: f"Bearer {token}"},
+        {AUTHORIZATION: f"BEARER  {token}"},
+        {AUTHORIZATION: basic("rows", token)},
+        {f"{DatabaseOptions.RPC_CALL_HEADER_PREFIX.value}authorization": f"Bearer {token}"},
+        {"username": "rows", "password": token},
+    ):
+        assert counted(lake, **options) == 1, options.keys()
+    for options in (
+        {},
+        *({AUTHORIZATION: value} for value in no_tokens()),
+        *({"username": name, "password": password} for name, password in (("rows", TOKENS["owner"]), ("owner", "wrong"), ("nobody", token), ("ROWS", token), ("rows", ""))),
+        *({f"{DatabaseOptions.RPC_CALL_HEADER_PREFIX.value}{name}": f"Bearer {token}"} for name in ("x-authorization", "proxy-authorization", "cookie")),
+    ):
+        with pytest.raises(adbc.Error) as error:
+            counted(lake, **options)
+        assert error.value.status_code == AdbcStatusCode.UNAUTHENTICATED, (options, error.value)
+        assert not [name for name, token in TOKENS.items() if token in f"{error.value} {error.value.details}"]
 
 
 def refused(lake: Lake, user: str, password: str) -> psycopg.OperationalError:
@@ -472,7 +532,7 @@ def test_wrong_settings_are_told_before_anything_else(name: str, tmp_path: Path)
     assert not (data / "endpoints.json").exists() and not (data / "made-up.json").exists(), sorted(data.iterdir())
 
 
-@pytest.mark.parametrize(("option", "other"), [("--http", "--pg"), ("--pg", "--http")])
+@pytest.mark.parametrize(("option", "other"), [("--http", "--pg"), ("--pg", "--http"), ("--flight", "--pg")])
 def test_no_network_without_accounts(option: str, other: str, tmp_path: Path) -> None:
     for address in ("0.0.0.0:0", "[::]:0"):
         done = lakes.run(tmp_path / "lake", "up", "--data", "data", option, address, other, "127.0.0.1:0", settings="")
@@ -511,6 +571,7 @@ def test_logs_name_the_account_and_never_the_token(lake: Lake) -> None:
     assert lake.sql("rows", "select 4711 as found").status == 200
     with psycopg.connect(**lake.pg("rows")) as connection:
         connection.execute("select 4712 as found")
+    assert lake.flight_frame("rows", "select 4713 as found", by_name=True).item() == 4713
     lines = [line for line in lake.log.splitlines() if "rows" in line and ("account" in line or "role" in line)]
     assert lines
     assert not [name for name, token in TOKENS.items() if token in lake.log]

@@ -11,6 +11,7 @@ import threading
 import urllib.parse
 from collections.abc import Callable
 
+import adbc_driver_flightsql.dbapi as adbc
 import polars
 import psycopg
 import pytest
@@ -22,9 +23,17 @@ from lakes import Lake
 Whole = Callable[[str], polars.DataFrame]
 
 
+def flight_answer(lake: Lake, account: str, statement: str) -> str:
+    try:
+        return repr(lake.flight_frame(account, statement).rows())
+    except adbc.Error as error:
+        return f"{error} {error.details}"
+
+
 def said(lake: Lake, account: str, statement: str) -> dict[str, str]:
     """What each door answers, in whichever way."""
     answers = {format: lake.sql(account, statement, format).text for format in ("json", "csv", "arrow")}
+    answers["flight"] = flight_answer(lake, account, statement)
     for name, prepare in (("simple", False), ("prepared", True)):
         with psycopg.connect(**lake.pg(account), autocommit=True) as connection:
             try:
@@ -47,7 +56,14 @@ def refuse_words(answers: dict[str, str], words: set[str], what: str) -> None:
 
 
 def is_error(lake: Lake, account: str, statement: str) -> bool:
-    return lake.sql(account, statement).status != 200
+    is_refused = lake.sql(account, statement).status != 200
+    try:
+        lake.flight_frame(account, statement)
+    except adbc.Error as error:
+        assert is_refused, f"only Flight SQL refuses: {statement}: {error}"
+    else:
+        assert not is_refused, f"only Flight SQL answers: {statement}"
+    return is_refused
 
 
 def hidden_words(whole: Whole) -> set[str]:
@@ -112,6 +128,7 @@ def test_such_errors_show_what_may_be_seen(lake: Lake) -> None:
     """The attack as such works: it shows a word of a row that is seen, and any word to the owner."""
     statement = "select session_id from neural.sessions where cast(subject as int) = 1"
     assert "P-03" in lake.sql("rows", statement).text
+    assert "P-03" in flight_answer(lake, "rows", statement)
     assert "P-02" in lake.sql("owner", "select cast(subject as int) from neural.sessions where implant_id = 2").text
 
 
@@ -163,8 +180,7 @@ def test_an_authorized_view_says_nothing_of_rows_behind_it(statement: str, lake:
     hidden = behind_the_view(whole)
     shown = whole("training.aligned_bins")["session_id"].item(0)
     assert is_error(lake, "views", statement.format(shown)), "the attack tells nothing of shown rows either"
-    answer = lake.sql("views", statement.format(hidden))
-    assert answer.status == 200, answer.text
+    assert not is_error(lake, "views", statement.format(hidden))
 
 
 def test_an_authorized_function_says_nothing_of_rows_behind_it(lake: Lake, whole: Whole) -> None:
@@ -175,15 +191,14 @@ def test_an_authorized_function_says_nothing_of_rows_behind_it(lake: Lake, whole
     statement = "select count(*) from behavior.session_summaries where implant_id = 7 and 1 / (session_id - {}) > 5"
     assert is_error(lake, "views", statement.format(min(shown)))
     for id in hidden[:5]:
-        answer = lake.sql("views", statement.format(id))
-        assert answer.status == 200, answer.text
+        assert not is_error(lake, "views", statement.format(id))
 
 
 @pytest.mark.parametrize("column", ["task", "implant_id", "session_date", "decoder_id"])
 def test_an_authorized_view_says_nothing_of_rows_that_it_leaves_out(column: str, lake: Lake, whole: Whole) -> None:
     """`practice` is left out by a condition of the view's own."""
     statement = f"select count(*) from behavior.daily_performance where cast({column} as text) = 'x' and 1 / (trials - trials) = 1"
-    assert lake.sql("views", statement).status == 200
+    assert not is_error(lake, "views", statement)
 
 
 EXPLAINED = [
@@ -201,10 +216,11 @@ EXPLAIN = ["explain", "explain verbose", "explain analyze", "explain analyze ver
 def test_plans_say_nothing_of_files_or_statistics(account: str, table: str, explain: str, lake: Lake) -> None:
     found = []
     for statement in EXPLAINED:
-        answer = lake.sql(account, f"{explain} {statement.replace('{}', table)}").text
+        explained = f"{explain} {statement.replace('{}', table)}"
+        answer = lake.sql(account, explained).text + flight_answer(lake, account, explained)
         for word in (".parquet", "file_groups", str(lake.folder), "s3://", "row_groups", "bytes_scanned"):
             if word in answer:
-                found.append(f"{word}: {explain} {statement}")
+                found.append(f"{word}: {explained}")
     assert not found
 
 
@@ -318,7 +334,7 @@ def test_a_forbidden_table_is_refused_in_every_form(lake: Lake) -> None:
         database, name = table.split(".")
         forms = [form.format(table) for form in FORMS] if table in ("neural.sessions", "behavior.daily_performance") else [FORMS[1].format(table), FORMS[5].format(table)]
         forms += [f'select * from {database}."{name}@0"', f'select * from {database.upper()}.{name.upper()}', f'select * from "{database}"."{name}"']
-        allowed += [form for form in forms if lake.sql("nothing", form).status == 200]
+        allowed += [form for form in forms if not is_error(lake, "nothing", form)]
         rest = lake.ask(f"/api/rest/{database}/{name}", "nothing").status
         assert rest in (403, 404), table
         fields = lake.graphql("nothing", f"{{ {database}_{name} {{ __typename }} {database}_{name}_aggregate {{ aggregate {{ count }} }} }}")
@@ -328,8 +344,7 @@ def test_a_forbidden_table_is_refused_in_every_form(lake: Lake) -> None:
 
 def test_only_its_own_tables_are_open_to_a_feeder(lake: Lake) -> None:
     for table in all_tables(lake):
-        answer = lake.sql("feeder", f"select count(*) from {table}")
-        assert (answer.status == 200) == (table == "telemetry.device_health"), table
+        assert is_error(lake, "feeder", f"select count(*) from {table}") == (table != "telemetry.device_health"), table
 
 
 def test_a_view_reads_with_the_rights_of_who_asks(lake: Lake) -> None:
@@ -337,6 +352,7 @@ def test_a_view_reads_with_the_rights_of_who_asks(lake: Lake) -> None:
     for statement in ("select * from behavior.daily_performance", "select count(*) from behavior.daily_performance"):
         answer = lake.sql("columns", statement)
         assert answer.status == 403, answer.text
+        assert is_error(lake, "columns", statement)
     assert lake.sql("traps", "select * from behavior.daily_performance").status == 403
 
 
@@ -474,6 +490,28 @@ def test_who_one_is_can_not_be_set(lake: Lake, whole: Whole) -> None:
                 assert connection.execute("select count(*) from neural.sessions").fetchone() == (seen,), options
         except psycopg.OperationalError:
             pass
+
+
+def test_a_ticket_shows_what_is_seen_by_who_redeems_it(lake: Lake, whole: Whole) -> None:
+    sessions = whole("neural.sessions")
+
+    def ticket(statement: str) -> bytes:
+        with lake.flight_connection("owner").cursor() as cursor:
+            (ticket,), _ = cursor.adbc_execute_partitions(statement)
+        return ticket
+
+    def redeemed(account: str, ticket: bytes) -> list[tuple[object, ...]]:
+        with lake.flight_connection(account).cursor() as cursor:
+            cursor.adbc_read_partition(ticket)
+            return cursor.fetchall()
+
+    count = ticket("select count(*) from neural.sessions")
+    assert redeemed("owner", count) == [(len(sessions),)]
+    assert redeemed("rows", count) == [(len(sessions.filter(col("implant_id") == 7)),)]
+    for account, refused in (("nothing", count), ("columns", ticket("select notes from neural.sessions"))):
+        with pytest.raises(adbc.Error) as error:
+            redeemed(account, refused)
+        refuse_words({"flight": f"{error.value} {error.value.details}"}, hidden_words(whole), account)
 
 
 def test_sessions_share_no_statements_and_no_cursors(lake: Lake) -> None:

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import adbc_driver_flightsql.dbapi as adbc
 import psycopg
 import pytest
 
@@ -70,8 +71,10 @@ def serve(folder: Path, data: Path, settings: str = SETTINGS) -> Iterator[Server
             time.sleep(0.05)
         address = re.search(r"^http://\S+$", text, re.MULTILINE)
         postgres = re.search(r"postgresql://127\.0\.0\.1:(\d+)/(\S+)", text)
-        assert address and postgres, text
-        yield Server(Lake(address[0], int(postgres[1]), postgres[2], folder), process, path)
+        flight = re.search(r"grpc://\S+", text)
+        assert address and postgres and flight, text
+        with contextlib.closing(Lake(address[0], int(postgres[1]), postgres[2], flight[0], folder)) as lake:
+            yield Server(lake, process, path)
     finally:
         process.terminate()
         assert process.wait(30) == 0
@@ -122,6 +125,7 @@ def test_every_statement_is_seen(server: Server) -> None:
     with psycopg.connect(**server.lake.pg("rows")) as connection:
         connection.execute(statement).fetchall()
         connection.execute("select session_id from neural.sessions where notes = %s", [PLANTED]).fetchall()
+    assert server.lake.flight_frame("rows", statement).is_empty()
     assert server.lake.ask(f"/api/rest/neural/sessions?notes=eq.{PLANTED}&select=session_id", "rows").status == 200
     assert "errors" not in server.lake.graphql("rows", '{ neural_sessions(where: {notes: {_eq: "%s"}}) { session_id } }' % PLANTED)
     assert server.lake.sql("rows", f"select nothing from neural.sessions where notes = '{PLANTED}'").status == 400
@@ -129,12 +133,14 @@ def test_every_statement_is_seen(server: Server) -> None:
     assert server.lake.ask("/api/rest/neural/spikes", "columns").status == 403
     with psycopg.connect(**server.lake.pg("columns")) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("select * from neural.spikes")
+    with pytest.raises(adbc.ProgrammingError):
+        server.lake.flight_frame("columns", "select * from neural.spikes")
     lines = audited(server)[begun:]
     by_id = {line["request_id"]: line for line in lines}
     seen = [row for row in queries(server, "true") if row["request_id"] in by_id]
-    assert len(seen) == len(lines) == 10
+    assert len(seen) == len(lines) == 12
     doors = {row["door"] for row in seen}
-    assert doors == {"sql", "postgres", "rest", "graphql"}
+    assert doors == {"sql", "postgres", "flight", "rest", "graphql"}
     states = [(row["state"], row["code"]) for row in seen if row["door"] == "sql"]
     assert states == [("done", None), ("kept", None), ("failed", "bad_request"), ("failed", "forbidden")]
     for row in seen:
@@ -161,6 +167,8 @@ def test_the_server_describes_itself_to_owners_only(table: str, server: Server) 
         assert refused.status == 403, refused.text
         with psycopg.connect(**server.lake.pg(account)) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
             connection.execute(f"select * from system.{table}")
+        with pytest.raises(adbc.ProgrammingError):
+            server.lake.flight_frame(account, f"select * from system.{table}")
     # It is not one of the lake's own.
     listed = server.lake.sql("owner", "select table_schema from information_schema.tables where table_schema = 'system'")
     assert listed.json == []
@@ -253,6 +261,8 @@ def test_accounts_and_roles_are_read_again(lake: Lake, tmp_path: Path) -> None:
         with psycopg.connect(**server.lake.pg("rows")) as connection:
             assert connection.execute(statement).fetchall() == [(7,)]
             assert server.lake.sql("rows", statement, "csv").text.split() == ["implant_id", "7"]
+            assert server.lake.flight_frame("rows", statement).rows() == [(7,)]
+            assert server.lake.flight_frame("columns", "select 1", by_name=True).rows() == [(1,)]
             # Another role of the same name, and another token for somebody else.
             other = SETTINGS.replace('rows."neural.sessions" = "implant_id = 7"', 'rows."neural.sessions" = "implant_id = 2"')
             other = other.replace('token = "env:COLUMNS_TOKEN"', 'token = "file:changed"')
@@ -265,6 +275,10 @@ def test_accounts_and_roles_are_read_again(lake: Lake, tmp_path: Path) -> None:
             # Nothing that was kept for the old role is given to the new one.
             assert server.lake.sql("rows", statement, "csv").text.split() == ["implant_id", "2"]
             assert server.lake.sql("columns", "select 1").status == 401
+            # Flight SQL asks who it is each time, also whoever signed in before.
+            assert server.lake.flight_frame("rows", statement).rows() == [(2,)]
+            with pytest.raises(adbc.Error, match="account"):
+                server.lake.flight_frame("columns", "select 1", by_name=True)
             assert dataclasses.replace(server.lake, tokens={**TOKENS, "columns": changed}).sql("columns", "select 1").status == 200
             # Whoever is connected stays, as who it came.
             assert connection.execute(statement).fetchall() == [(7,)]

@@ -54,11 +54,12 @@ SEEN = [
 ]
 
 
+@pytest.mark.parametrize("read", [Lake.frame, Lake.flight_frame])
 @pytest.mark.parametrize(("account", "table"), SEEN)
-def test_every_row_and_column_of_a_table(account: str, table: str, lake: Lake, whole: Whole) -> None:
+def test_every_row_and_column_of_a_table(account: str, table: str, read: Callable[..., DataFrame], lake: Lake, whole: Whole) -> None:
     expected = seen(account, table, whole)
     assert expected.equals(whole(table)) == (table in ("surgery.thread_insertions", "behavior.cursor_events"))
-    found = lake.frame(account, f"select * from {table}")
+    found = read(lake, account, f"select * from {table}")
     assert found.columns == expected.columns
     assert sorted(map(repr, found.rows())) == sorted(map(repr, expected.rows()))
 
@@ -263,7 +264,7 @@ LISTS = {
     "information_schema": (
         "select table_schema || '.' || table_name, column_name from information_schema.columns "
         "where table_schema not in ('information_schema', 'pg_catalog')",
-        ["json", "psycopg", "psql"],
+        ["json", "flight", "psycopg", "psql"],
     ),
     "pg_catalog": (
         "select n.nspname || '.' || c.relname, a.attname from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid "
@@ -282,8 +283,8 @@ def test_lists_name_what_is_seen_and_nothing_else(account: str, list: str, door:
     expected = visible(account, whole, lake)
     missing = set(expected) - set(found)
     assert set(found) <= set(expected)
-    # Over HTTP the lists hold what is declared, and some tables declare no columns.
-    assert missing == (undeclared(lake) & set(expected) if door == "json" else set())
+    # Except over PostgreSQL the lists hold what is declared, and some tables declare no columns.
+    assert missing == (undeclared(lake) & set(expected) if door in ("json", "flight") else set())
     for table, columns in expected.items():
         assert not columns or found[table] == set(columns), table
 
@@ -294,14 +295,29 @@ def undeclared(lake: Lake) -> set[str]:
 
 
 @pytest.mark.parametrize("account", ACCOUNTS)
-def test_describing_names_what_is_seen(account: str, lake: Lake, whole: Whole) -> None:
+def test_flight_sql_lists_what_is_seen_and_nothing_else(account: str, lake: Lake, whole: Whole) -> None:
+    (catalog,) = lake.flight_connection(account).adbc_get_objects(depth="columns").read_all().to_pylist()
+    found = {
+        f"{database['db_schema_name']}.{table['table_name']}": {column["column_name"] for column in table["table_columns"]}
+        for database in catalog["catalog_db_schemas"]
+        for table in database["db_schema_tables"]
+    }
     expected = visible(account, whole, lake)
-    tables = {tuple(row) for row in DOORS["json"](lake, account, "select table_schema, table_name from information_schema.tables")}
+    assert set(found) == set(expected)
+    for table, columns in expected.items():
+        assert found[table] and (not columns or found[table] == set(columns)), table
+
+
+@pytest.mark.parametrize("door", ["json", "flight"])
+@pytest.mark.parametrize("account", ACCOUNTS)
+def test_describing_names_what_is_seen(account: str, door: str, lake: Lake, whole: Whole) -> None:
+    expected = visible(account, whole, lake)
+    tables = {tuple(row) for row in DOORS[door](lake, account, "select table_schema, table_name from information_schema.tables")}
     assert {f"{schema}.{name}" for schema, name in tables if schema != "information_schema"} == set(expected)
     for table, columns in expected.items():
         if columns:
-            described = lake.sql(account, f"describe {table}")
-            assert [row["column_name"] for row in described.json] == columns
+            described = DOORS[door](lake, account, f"describe {table}")
+            assert [row[0] for row in described] == columns
 
 
 def test_rest(lake: Lake, whole: Whole) -> None:
@@ -375,4 +391,6 @@ def test_a_pool_of_sessions_keeps_accounts_apart(lake: Lake, whole: Whole) -> No
     statement = "select count(*) from neural.sessions"
     for _ in range(3):
         for account in ("owner", "rows", "views"):
-            assert lake.sql(account, statement).json[0]["count(*)"] == len(seen(account, "neural.sessions", whole))
+            count = len(seen(account, "neural.sessions", whole))
+            assert lake.sql(account, statement).json[0]["count(*)"] == count
+            assert lake.flight_frame(account, statement).item() == count

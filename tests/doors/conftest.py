@@ -28,16 +28,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def asked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Callable[[str], engines.Rows]]]:
     """Every engine and every door, by name."""
     folder = tmp_path_factory.mktemp("servers")
-    with servers.lake(folder) as (lake, sql), servers.postgresql(folder) as real:
+    with servers.lake(folder) as (lake, found), servers.postgresql(folder) as real:
         servers.copy_tables(lake, real)
         yield {
             "postgresql": engines.postgresql(real.address),
             "duckdb": engines.duck(lake.data, FOLDERS),
             "command": engines.command(lake.data, "json", engines.read_json),
-            "json": engines.http(sql, "json", engines.read_json),
-            "ndjson": engines.http(sql, "ndjson", engines.read_ndjson),
-            "csv": engines.http(sql, "csv", engines.read_csv),
-            "arrow": engines.http(sql, "arrow", engines.read_arrow),
+            "json": engines.http(found["sql"], "json", engines.read_json),
+            "ndjson": engines.http(found["sql"], "ndjson", engines.read_ndjson),
+            "csv": engines.http(found["sql"], "csv", engines.read_csv),
+            "arrow": engines.http(found["sql"], "arrow", engines.read_arrow),
+            "flight": engines.flight(found["flight"]),
             # A statement alone is sent in the simple protocol; what is prepared or binary, in the extended one.
             "pg-simple": engines.postgresql(lake.address),
             "pg-text": engines.postgresql(lake.address, prepare=True),

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import adbc_driver_flightsql.dbapi as adbc
 import deltalake
 import duckdb
 import psycopg
@@ -65,6 +66,20 @@ def postgresql(address: str, **way: bool) -> Callable[[str], Rows]:
     return ask
 
 
+def flight(address: str) -> Callable[[str], Rows]:
+    connection = adbc.connect(address, autocommit=True)
+
+    def ask(sql: str) -> Rows:
+        with connection.cursor() as cursor:
+            try:
+                cursor.execute(sql)
+                return rows_of(cursor.fetch_arrow_table())
+            except adbc.ProgrammingError as error:
+                raise Refused(str(error)) from error
+
+    return ask
+
+
 def read_json(answer: bytes) -> Rows:
     return [tuple(row.values()) for row in json.loads(answer)]
 
@@ -74,7 +89,10 @@ def read_ndjson(answer: bytes) -> Rows:
 
 
 def read_arrow(answer: bytes) -> Rows:
-    table = pyarrow.ipc.open_stream(answer).read_all()
+    return rows_of(pyarrow.ipc.open_stream(answer).read_all())
+
+
+def rows_of(table: pyarrow.Table) -> Rows:
     return list(zip(*(column.to_pylist(maps_as_pydicts="strict") for column in table.columns))) if table.num_columns else []
 
 

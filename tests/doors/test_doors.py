@@ -14,7 +14,7 @@ from slt import Record
 FILES = sorted((Path(__file__).parent / "cases").glob("*.slt"))
 RECORDS = [record for file in FILES for record in slt.records(file)]
 JUDGES = ["postgresql", "duckdb"]
-DOORS = ["command", "json", "ndjson", "csv", "arrow", "pg-simple", "pg-text", "pg-binary"]
+DOORS = ["command", "json", "ndjson", "csv", "arrow", "flight", "pg-simple", "pg-text", "pg-binary"]
 
 
 def lines(record: Record, rows: Rows) -> list[str]:

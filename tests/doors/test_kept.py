@@ -43,8 +43,8 @@ class Client:
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with servers.lake(tmp_path_factory.mktemp("kept")) as (lake, sql):
-        yield Client(sql, lake.data)
+    with servers.lake(tmp_path_factory.mktemp("kept")) as (lake, found):
+        yield Client(found["sql"], lake.data)
 
 
 def rows(client: Client) -> list[dict[str, object]]:

@@ -1086,6 +1086,7 @@ fn catalog(
         endpoints.http.clone_from(http);
     }
     endpoints.postgres.clone_from(&settings.postgres);
+    endpoints.accounts = settings.accounts;
     Catalog {
         format_version: FORMAT_VERSION,
         name,

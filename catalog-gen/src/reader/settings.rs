@@ -23,6 +23,8 @@ pub struct Settings {
     pub http: Option<String>,
     /// `host:port` of the Postgres door, for snippets and dashboards; default: there is none.
     pub postgres: Option<String>,
+    /// Whether these doors ask for an account, which snippets then take from the environment.
+    pub accounts: bool,
     /// Folder of the site, relative to the workspace root.
     pub out: Option<String>,
     /// The committed `catalog.json`, relative to the workspace root.
@@ -52,6 +54,7 @@ impl Default for Settings {
             jupyterhub: None,
             http: None,
             postgres: None,
+            accounts: false,
             out: None,
             catalog_json: None,
             templates: None,
@@ -72,6 +75,7 @@ const KEYS: &[&str] = &[
     "jupyterhub",
     "http",
     "postgres",
+    "accounts",
     "out",
     "catalog-json",
     "templates",
@@ -159,6 +163,10 @@ impl Settings {
                     ));
                 }
                 self.postgres = Some(text);
+            }
+            "accounts" => {
+                let value = value.as_bool();
+                self.accounts = value.ok_or("setting `accounts` must be true or false")?;
             }
             "out" => self.out = Some(text()?),
             "catalog-json" => self.catalog_json = Some(text()?),

@@ -21,6 +21,7 @@ const LIMIT: u32 = 10;
 
 /// Names that a template may use.
 pub(super) const VARIABLES: &[&str] = &[
+    "accounts",
     "catalog",
     "database",
     "duckdb_secret",
@@ -75,6 +76,7 @@ pub(super) struct TableContext {
     kind: &'static str,
     http: Value,
     postgres: Option<String>,
+    accounts: bool,
     store: Option<Value>,
     rust_path: Value,
     files: Option<Files>,
@@ -108,6 +110,7 @@ impl TableContext {
             kind: table.source.kind(),
             http: Value::from(catalog.endpoints.http.as_str()),
             postgres: catalog.endpoints.postgres.clone(),
+            accounts: catalog.endpoints.accounts,
             store: table.store.as_deref().map(Value::from),
             rust_path: Value::from(table.rust_path.as_str()),
             files: Files::new(table),
@@ -165,6 +168,7 @@ impl Object for TableContext {
             "table" => self.table.clone(),
             "kind" => Value::from(self.kind),
             "http" => self.http.clone(),
+            "accounts" => self.accounts.into(),
             "postgres_host" => Value::from(self.postgres().map(|(host, _)| host)),
             "postgres_port" => Value::from(self.postgres().map(|(_, port)| port)),
             "store" => Value::from(self.store.clone()),

@@ -51,6 +51,10 @@ pub struct Endpoints {
     /// made: some snippets, and everything for Grafana.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postgres: Option<String>,
+    /// Whether clients need an account there: a name and a token, which snippets take from the
+    /// environment.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub accounts: bool,
 }
 
 impl Default for Endpoints {
@@ -58,6 +62,7 @@ impl Default for Endpoints {
         Self {
             http: "http://127.0.0.1:8080".into(),
             postgres: None,
+            accounts: false,
         }
     }
 }

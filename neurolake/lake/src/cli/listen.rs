@@ -42,6 +42,7 @@ pub(super) struct Addresses {
     /// `host:port`.
     pub(super) pg: Option<String>,
     pub(super) flight: Option<String>,
+    has_accounts: bool,
 }
 
 impl Addresses {
@@ -49,6 +50,7 @@ impl Addresses {
         Endpoints {
             http: self.http.clone(),
             postgres: self.pg.clone(),
+            accounts: self.has_accounts,
         }
     }
 }
@@ -91,6 +93,7 @@ impl Sockets {
                 let public = config.flight.public.clone();
                 public.unwrap_or_else(|| of_flight(at))
             }),
+            has_accounts: !config.accounts.is_empty(),
         };
         Ok(Self {
             http,

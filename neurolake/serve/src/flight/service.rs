@@ -119,7 +119,7 @@ impl Service {
     /// Whoever shows a token: its own, or the one that it was given for a name and a password.
     fn bearer(&self, metadata: &MetadataMap) -> Option<Arc<Principal>> {
         let accounts = self.0.shared.accounts.load();
-        let header = metadata.get(AUTHORIZATION)?.to_str().ok()?;
+        let header = authorization(metadata)?;
         if let Some(principal) = accounts.of_authorization(header) {
             return Some(principal);
         }
@@ -482,9 +482,18 @@ fn deadline(metadata: &MetadataMap) -> Option<Duration> {
     })
 }
 
+/// The header. Of several nobody knows which one counts.
+fn authorization(metadata: &MetadataMap) -> Option<&str> {
+    let mut headers = metadata.get_all(AUTHORIZATION).iter();
+    match (headers.next(), headers.next()) {
+        (Some(header), None) => header.to_str().ok(),
+        _ => None,
+    }
+}
+
 /// Name and password of `authorization: Basic ...`.
 fn basic(metadata: &MetadataMap) -> Option<(String, String)> {
-    let header = metadata.get(AUTHORIZATION)?.to_str().ok()?;
+    let header = authorization(metadata)?;
     let (scheme, rest) = header.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;

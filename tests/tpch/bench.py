@@ -68,12 +68,12 @@ def make(folder, scale, binaries):
     shutil.copy(folder / "site/catalog.json", folder / "catalog.json")
 
 
-def rust(binaries, engine, folder, rounds, names, database="delta", partitioned="partitioned"):
+def rust(binaries, engine, folder, rounds, texts):
     with tempfile.TemporaryDirectory() as queries:
         files = []
-        for name in names:
+        for name, sql in texts.items():
             file = pathlib.Path(queries) / f"{name}.sql"
-            file.write_text(text(name, database, partitioned))
+            file.write_text(sql)
             files.append(file)
         output = subprocess.run(
             [
@@ -130,7 +130,8 @@ def main():
                 if engine == "duckdb":
                     results = duck(folder, arguments.rounds, QUERIES)
                 else:
-                    results = rust(arguments.binaries, engine, folder, arguments.rounds, QUERIES)
+                    texts = {name: text(name, "delta", "partitioned") for name in QUERIES}
+                    results = rust(arguments.binaries, engine, folder, arguments.rounds, texts)
                 for name, result in results.items():
                     cell = measured.setdefault((engine, name), {"rows": set(), "cpu": [], "wall": []})
                     cell["rows"].add(result["rows"])

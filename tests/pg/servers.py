@@ -77,9 +77,9 @@ def pg_port(endpoints: dict) -> int:
 
 
 @contextlib.contextmanager
-def lake(folder: Path) -> Iterator[tuple[Server, str]]:
-    with running(folder, "--pg", "127.0.0.1:0") as (found, _):
-        yield Server("neurolake", pg_port(found), found["postgres"]["database"], "reader", folder / "data"), found["sql"]
+def lake(folder: Path) -> Iterator[tuple[Server, dict]]:
+    with running(folder, "--pg", "127.0.0.1:0", "--flight", "127.0.0.1:0") as (found, _):
+        yield Server("neurolake", pg_port(found), found["postgres"]["database"], "reader", folder / "data"), found
 
 
 @contextlib.contextmanager

@@ -195,6 +195,16 @@ def test_every_error_has_its_code(server: Server) -> None:
             connection.execute(statement)
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["select nosuch from neural.sessions", "select session_id,\n\t'äß', nosuch from neural.sessions", "select 1;\nselect session_id, nosuch from neural.sessions"],
+)
+def test_an_error_points_at_its_place(statement: str, server: Server) -> None:
+    with psycopg.connect(server.address, autocommit=True) as connection, pytest.raises(psycopg.errors.UndefinedColumn) as failed:
+        connection.execute(statement)
+    assert int(failed.value.diag.statement_position or 0) == statement.index("nosuch") + 1
+
+
 def test_a_failed_transaction_waits_for_its_end(server: Server) -> None:
     with psycopg.connect(server.address, autocommit=True) as connection:
         connection.execute("begin")

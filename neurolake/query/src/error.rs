@@ -50,6 +50,21 @@ impl Kind {
     }
 }
 
+/// A place in a statement. The first is line 1, column 1; columns are characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Line.
+    pub line: u64,
+    /// Column.
+    pub column: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
 /// A failed query. The message is for the person who asked and holds no secret.
 #[derive(Debug, thiserror::Error)]
 pub struct Error {
@@ -59,6 +74,8 @@ pub struct Error {
     pub message: String,
     /// A way out.
     pub hint: Option<String>,
+    /// Where in the statement, which the message says too.
+    pub position: Option<Position>,
     /// What caused it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -71,6 +88,7 @@ impl Error {
             kind,
             message: message.into(),
             hint: None,
+            position: None,
             source: None,
         }
     }
@@ -137,10 +155,12 @@ impl From<DataFusionError> for Error {
             Err(error) => error,
         };
         let mut translated = translate(error.find_root());
-        if let Some(place) = place(&error)
-            && !translated.message.contains(&place)
-        {
-            translated.message.push_str(&place);
+        if let Some(position) = position(&error) {
+            let place = format!(" at {position}");
+            if !translated.message.contains(&place) {
+                translated.message.push_str(&place);
+            }
+            translated.position = Some(position);
         }
         translated.with_source(error)
     }
@@ -188,7 +208,10 @@ fn find(error: &(dyn std::error::Error + 'static)) -> Option<Error> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(own) = error.downcast_ref::<Error>() {
-            let copy = Error::new(own.kind, own.message.clone());
+            let copy = Error {
+                position: own.position,
+                ..Error::new(own.kind, own.message.clone())
+            };
             return Some(match &own.hint {
                 Some(hint) => copy.with_hint(hint.clone()),
                 None => copy,
@@ -276,11 +299,22 @@ fn is_pattern(error: &(dyn std::error::Error + 'static)) -> bool {
 fn syntax(error: &ParserError) -> Error {
     match error {
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => {
-            // The parser writes ` at Line: 1, Column: 8`.
+            // The parser writes ` at Line: 1, Column: 8` at the end.
+            let place = message.rsplit_once(" at Line: ");
+            let position = place.and_then(|(_, place)| {
+                let (line, column) = place.split_once(", Column: ")?;
+                Some(Position {
+                    line: line.parse().ok()?,
+                    column: column.trim().parse().ok()?,
+                })
+            });
             let message = message
                 .replace(" at Line: ", " at line ")
                 .replace(", Column: ", ", column ");
-            Error::new(Kind::BadRequest, plain(&message))
+            Error {
+                position,
+                ..Error::new(Kind::BadRequest, plain(&message))
+            }
         }
         ParserError::RecursionLimitExceeded => {
             Error::new(Kind::BadRequest, "the statement is nested too deeply")
@@ -328,9 +362,12 @@ fn some_of(names: &[&str]) -> String {
 }
 
 /// Where in the statement, if known.
-fn place(error: &DataFusionError) -> Option<String> {
+fn position(error: &DataFusionError) -> Option<Position> {
     let start = error.diagnostic()?.span?.start;
-    (start.line > 0).then(|| format!(" at line {}, column {}", start.line, start.column))
+    (start.line > 0).then_some(Position {
+        line: start.line,
+        column: start.column,
+    })
 }
 
 /// A message in the look of this project: lower case, no final stop, no backtrace.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use datafusion::arrow::datatypes::SchemaRef;
@@ -17,6 +17,7 @@ use crate::access::{self, Access, Role};
 use crate::catalog::{self, Tables};
 use crate::error::{Error, Kind, Result};
 use crate::inputs::Noted;
+use crate::plans::{Place, Plans};
 use crate::session::MinVersion;
 use crate::sources::function::FunctionTable;
 use crate::sources::objects::Buckets;
@@ -133,18 +134,31 @@ impl Scope {
             // What there isn't is for `find` to say.
             None => None,
         };
-        let Some(rule) = rule else {
-            return self.opened(database, table, at).await;
+        let whole = match rule {
+            Some(rule) if rule.is_authorized => {
+                self.with_all_rights().opened(database, table, at).await?
+            }
+            _ => self.opened(database, table, at).await?,
         };
-        let provider = match rule.is_authorized {
-            true => self.with_all_rights().opened(database, table, at).await?,
-            false => self.opened(database, table, at).await?,
+        let provider = match rule {
+            Some(rule) => access::restrict(Arc::clone(&whole), rule, table, self)?,
+            None => Arc::clone(&whole),
         };
-        access::restrict(provider, rule, table, self)
+        self.pins.give(Given {
+            provider: Arc::downgrade(&provider),
+            place: Place {
+                database: database.to_owned(),
+                table: table.to_owned(),
+                at: at.copied(),
+                has_all_rights: Arc::ptr_eq(&self.access, &self.shared.everything),
+            },
+            is_guarded: !Arc::ptr_eq(&whole, &provider),
+        });
+        Ok(provider)
     }
 
     /// The same session, reading with all rights.
-    fn with_all_rights(&self) -> Self {
+    pub(crate) fn with_all_rights(&self) -> Self {
         Self {
             access: Arc::clone(&self.shared.everything),
             ..self.clone()
@@ -187,7 +201,17 @@ impl Scope {
 #[derive(Default)]
 pub(crate) struct Pins {
     providers: Mutex<HashMap<PinKey, Arc<dyn TableProvider>>>,
+    given: Mutex<Vec<Given>>,
     noted: Mutex<Noted>,
+}
+
+/// A table that a statement was given.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    provider: Weak<dyn TableProvider>,
+    pub(crate) place: Place,
+    /// Only a part of the table, as the role sees it.
+    pub(crate) is_guarded: bool,
 }
 
 type PinKey = (String, String, Option<At>, Option<String>);
@@ -198,6 +222,26 @@ impl Pins {
         self.providers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn given(&self) -> MutexGuard<'_, Vec<Given>> {
+        // Nothing can panic while the list is held.
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, table: Given) {
+        let mut given = self.given();
+        given.retain(|given| given.provider.strong_count() > 0);
+        given.push(table);
+    }
+
+    /// Which table this is.
+    pub(crate) fn given_as(&self, provider: &Arc<dyn TableProvider>) -> Option<Given> {
+        let given = self.given();
+        let mut given = given.iter();
+        let is_it =
+            |given: &&Given| std::ptr::addr_eq(given.provider.as_ptr(), Arc::as_ptr(provider));
+        given.find(is_it).cloned()
     }
 
     /// What the session has read.
@@ -213,6 +257,7 @@ pub(crate) struct Shared {
     pub(crate) stores: Stores,
     pub(crate) limits: Limits,
     pub(crate) tables: Tables,
+    pub(crate) plans: Plans,
     pub(crate) snapshots: Snapshots,
     /// Connections to PostgreSQL by store.
     pub(crate) postgres: sources::postgres::Servers,
@@ -348,6 +393,7 @@ impl LakeBuilder {
             everything: Arc::new(Access::all(catalog)),
             stores: self.stores,
             limits: self.limits,
+            plans: Plans::default(),
             snapshots: Snapshots::default(),
             postgres: sources::postgres::Servers::default(),
             sheets: sources::sheet::Clients::default(),

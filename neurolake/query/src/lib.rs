@@ -18,6 +18,7 @@ pub mod lake;
 mod limited;
 pub mod pg;
 mod planner;
+mod plans;
 pub mod policy;
 pub mod prepared;
 mod profile;
@@ -30,7 +31,7 @@ pub mod suggest;
 pub mod tail;
 
 pub use access::Role;
-pub use error::{Error, Kind, Result};
+pub use error::{Error, Kind, Position, Result};
 pub use inputs::Inputs;
 pub use lake::{Lake, LakeBuilder, Limits, SYSTEM, TableStatus};
 pub use prepared::Prepared;

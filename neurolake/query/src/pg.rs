@@ -6,7 +6,8 @@
 //! adds what its clients were seen to miss.
 //!
 //! Read in this order: [`Session`] (a connection and what it has set), `dialect` (text to
-//! statements), `rewrite`, `names`, `introspection` (what is listed), `information_schema`, `functions`, `types`.
+//! statements), `rewrite`, `names`, `introspection` (what is listed), `information_schema`, `functions`, `types`; `template` (patterns of
+//! `to_char`).
 
 mod dialect;
 mod functions;
@@ -14,6 +15,7 @@ mod information_schema;
 mod introspection;
 mod names;
 mod rewrite;
+mod template;
 mod types;
 
 use std::collections::BTreeMap;
@@ -35,11 +37,11 @@ pub(crate) use self::introspection::Introspection;
 pub use self::names::column_names;
 pub use self::types::{modifier as type_modifier, type_name};
 use crate::catalog::{SessionCatalog, UNNAMED};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lake::{Lake, Scope};
 use crate::limited::{Bounds, limited};
+use crate::plans::{Question, Ready};
 use crate::prepared::types_of_parameters;
-use crate::profile::tables;
 use crate::session::{self, Answer, smaller};
 use crate::stop::Stop;
 
@@ -52,6 +54,15 @@ pub const SERVER_VERSION: &str = "15.0";
 /// The text is not SQL.
 pub fn parse(sql: &str) -> Result<Vec<ast::Statement>> {
     dialect::parse(sql)
+}
+
+/// What no dialect of the engine plans and every door takes, such as `like ... escape`.
+pub(crate) fn rewrite_any(statement: &mut Statement) {
+    match statement {
+        Statement::Statement(statement) => rewrite::of_any(statement),
+        Statement::Explain(explain) => rewrite_any(&mut explain.statement),
+        _ => {}
+    }
 }
 
 /// Settings of a connection, such as `search_path`, by their names in lower case.
@@ -126,10 +137,17 @@ impl Lake {
 
 /// A statement that only reads, planned but not begun. It sees its tables as they are now.
 pub struct Planned {
+    scope: Scope,
     state: SessionState,
-    plan: LogicalPlan,
-    tables: Vec<String>,
+    plan: Plan,
+    text: String,
     limits: Bounded,
+}
+
+enum Plan {
+    /// It may still wait for values.
+    New(LogicalPlan),
+    Ready(Ready),
 }
 
 struct Bounded {
@@ -138,11 +156,15 @@ struct Bounded {
 }
 
 impl Session {
-    /// Plans a statement that only reads.
+    /// Plans a statement that only reads. With its values, a plan that was kept will do.
     ///
     /// # Errors
     /// It is wrong, does more than read, or names a table that can't be opened.
-    pub async fn plan(&self, statement: &ast::Statement) -> Result<Planned> {
+    pub async fn plan(
+        &self,
+        statement: &ast::Statement,
+        values: Option<&ParamValues>,
+    ) -> Result<Planned> {
         let limits = &self.lake.scope.shared.limits;
         let bounds = Bounds::new(limits.deadline, None);
         // Each statement sees tables as they are when it begins.
@@ -155,19 +177,28 @@ impl Session {
             context: self.context(scope.clone()),
             scope,
         };
-        let statement = Statement::Statement(Box::new(statement.clone()));
-        let (state, plan) = bounds
-            .in_time(session::plan_statement(&lake, statement))
-            .await??;
-        Ok(Planned {
+        let state = lake.context.state();
+        let mut planned = Planned {
+            text: statement.to_string(),
+            plan: Plan::New(LogicalPlan::default()),
             state,
-            tables: tables(&lake.scope, &plan),
-            plan: with_days(plan)?,
+            scope: lake.scope.clone(),
             limits: Bounded {
                 deadline: limits.deadline,
                 max_rows: limits.max_rows,
             },
-        })
+        };
+        let kept = bounds.in_time(planned.kept(values)).await?;
+        planned.plan = match kept {
+            Some(ready) => Plan::Ready(ready),
+            None => {
+                let statement = Statement::Statement(Box::new(statement.clone()));
+                let plan = session::plan_statement(&lake, statement);
+                let (_, plan) = bounds.in_time(plan).await??;
+                Plan::New(with_days(plan)?)
+            }
+        };
+        Ok(planned)
     }
 
     /// DataFusion's session for one statement.
@@ -224,9 +255,33 @@ pub struct Parameter {
 }
 
 impl Planned {
+    /// What decides about the plan, with the types of these values.
+    fn question(&self, values: Option<&ParamValues>) -> Option<Question> {
+        let options = &self.state.config_options().catalog;
+        let dialect = format!("postgres {}", options.default_schema);
+        Question::new(&self.scope, &dialect, &self.text, values)
+    }
+
+    async fn kept(&self, values: Option<&ParamValues>) -> Option<Ready> {
+        let Self { scope, state, .. } = self;
+        let question = self.question(values)?;
+        scope
+            .shared
+            .plans
+            .find(scope, state, &question, values)
+            .await
+    }
+
+    fn plan(&self) -> &LogicalPlan {
+        match &self.plan {
+            Plan::New(plan) => plan,
+            Plan::Ready(ready) => &ready.plan,
+        }
+    }
+
     /// Columns of the answer.
     pub fn schema(&self) -> SchemaRef {
-        Arc::new(self.plan.schema().as_arrow().clone())
+        Arc::new(self.plan().schema().as_arrow().clone())
     }
 
     /// Parameters `$1`, `$2`...
@@ -234,7 +289,7 @@ impl Planned {
     /// # Errors
     /// One parameter has two types.
     pub fn parameters(&self) -> Result<Vec<Parameter>> {
-        let (types, fields) = types_of_parameters(&self.plan)?;
+        let (types, fields) = types_of_parameters(self.plan())?;
         let number = |name: &str| name.strip_prefix('$').and_then(|text| text.parse().ok());
         let highest: usize = types
             .keys()
@@ -267,12 +322,25 @@ impl Planned {
             self.limits.max_rows,
         );
         let stop = self.state.config().get_extension::<Stop>();
-        let (stream, profile) = bounds
-            .in_time(session::start(&self.state, self.plan, parameters))
-            .await??;
+        let question = self.question(parameters.as_ref());
+        let Self {
+            scope, state, plan, ..
+        } = self;
+        let started = async {
+            let ready = match plan {
+                Plan::Ready(ready) => ready,
+                Plan::New(plan) => {
+                    session::optimize(&scope, &state, question.as_ref(), plan, parameters).await?
+                }
+            };
+            let (stream, profile) = session::start(&state, &ready.plan).await?;
+            Ok::<_, Error>((ready, stream, profile))
+        };
+        let (ready, stream, profile) = bounds.in_time(started).await??;
         Ok(Answer {
             inputs: None,
-            tables: self.tables,
+            tables: ready.tables,
+            has_kept_plan: ready.is_kept,
             profile,
             schema: stream.schema(),
             stream: limited(stream, &bounds, stop.unwrap_or_default()),

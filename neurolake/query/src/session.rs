@@ -29,7 +29,9 @@ use crate::error::{Error, Kind, Result};
 use crate::inputs::{Inputs, is_repeatable};
 use crate::lake::{Lake, Limits, Scope};
 use crate::limited::{Bounds, limited};
+use crate::pg;
 use crate::planner::Planner;
+use crate::plans::{Question, Ready};
 use crate::policy;
 use crate::profile::{Profile, tables};
 use crate::stop::Stop;
@@ -88,6 +90,8 @@ pub struct Answer {
     pub inputs: Option<Inputs>,
     /// Tables that the statement names, as `database.table`.
     pub tables: Vec<String>,
+    /// Whether it was planned for an earlier statement.
+    pub has_kept_plan: bool,
     /// What it has done so far.
     pub profile: Profile,
 }
@@ -124,34 +128,81 @@ impl Lake {
             ..self.scope.clone()
         }
         .lake();
-        let (state, plan) = plan(&lake, &request.sql).await?;
-        let pins = &lake.scope.pins;
-        if !is_repeatable(&plan) {
-            pins.noted().changes();
-        }
-        let tables = tables(&lake.scope, &plan);
-        let (stream, profile) = start(&state, plan, request.parameters).await?;
+        let Request {
+            sql, parameters, ..
+        } = request;
+        let scope = &lake.scope;
+        let question = Question::new(scope, "", &sql, parameters.as_ref());
+        let state = lake.context.state();
+        let plans = &scope.shared.plans;
+        let kept = match &question {
+            Some(question) => {
+                plans
+                    .find(scope, &state, question, parameters.as_ref())
+                    .await
+            }
+            None => None,
+        };
+        let ready = match kept {
+            Some(ready) => ready,
+            None => {
+                let (state, plan) = plan(&lake, &sql).await?;
+                if !is_repeatable(&plan) {
+                    scope.pins.noted().changes();
+                }
+                optimize(scope, &state, question.as_ref(), plan, parameters).await?
+            }
+        };
+        let (stream, profile) = start(&state, &ready.plan).await?;
         Ok(Answer {
             schema: stream.schema(),
             stream,
-            inputs: pins.noted().inputs(),
-            tables,
+            inputs: scope.pins.noted().inputs(),
+            tables: ready.tables,
+            has_kept_plan: ready.is_kept,
             profile,
         })
     }
 }
 
-/// Begins to run a plan.
-pub(crate) async fn start(
+/// Makes a plan ready to run, and keeps it if that's possible.
+pub(crate) async fn optimize(
+    scope: &Scope,
     state: &SessionState,
+    question: Option<&Question>,
     plan: LogicalPlan,
     parameters: Option<ParamValues>,
-) -> Result<(SendableRecordBatchStream, Profile)> {
+) -> Result<Ready> {
+    let tables = tables(scope, &plan);
+    if let Some(parameters) = &parameters {
+        check_parameters(&plan, parameters)?;
+    }
+    if let Some(question) = question {
+        let plans = &scope.shared.plans;
+        let about = (&plan, tables.as_slice());
+        let kept = plans.keep(scope, state, question, about, parameters.as_ref());
+        if let Some(ready) = kept.await {
+            return Ok(ready);
+        }
+    }
     let plan = match parameters {
-        Some(parameters) => with_parameters(plan, parameters)?,
+        Some(parameters) => plan.with_param_values(parameters)?,
         None => plan,
     };
-    let plan = state.create_physical_plan(&plan).await?;
+    Ok(Ready {
+        plan: state.optimize(&plan)?,
+        tables,
+        is_kept: false,
+    })
+}
+
+/// Begins to run an optimized plan.
+pub(crate) async fn start(
+    state: &SessionState,
+    plan: &LogicalPlan,
+) -> Result<(SendableRecordBatchStream, Profile)> {
+    let planner = state.query_planner();
+    let plan = planner.create_physical_plan(plan, state).await?;
     let profile = Profile::new(&plan);
     let stream = datafusion::physical_plan::execute_stream(plan, state.task_ctx())?;
     Ok((stream, profile))
@@ -164,10 +215,16 @@ pub(crate) fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
-/// Puts values in, and refuses values that the statement has no place for.
+/// Puts values in.
 pub(crate) fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Result<LogicalPlan> {
+    check_parameters(&plan, &parameters)?;
+    Ok(plan.with_param_values(parameters)?)
+}
+
+/// Refuses values that the statement has no place for.
+fn check_parameters(plan: &LogicalPlan, parameters: &ParamValues) -> Result<()> {
     let names = plan.get_parameter_names()?;
-    if let ParamValues::List(values) = &parameters {
+    if let ParamValues::List(values) = parameters {
         let highest = names
             .iter()
             .filter_map(|name| name.strip_prefix('$')?.parse::<usize>().ok())
@@ -184,7 +241,7 @@ pub(crate) fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Res
             .with_hint("the first value is `$1`"));
         }
     }
-    if let ParamValues::Map(values) = &parameters {
+    if let ParamValues::Map(values) = parameters {
         let unknown = values
             .keys()
             .find(|name| !names.contains(&format!("${name}")));
@@ -195,7 +252,7 @@ pub(crate) fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Res
             ));
         }
     }
-    Ok(plan.with_param_values(parameters)?)
+    Ok(())
 }
 
 /// Plans a statement that only reads.
@@ -265,7 +322,10 @@ fn parse(state: &SessionState, sql: &str) -> Result<Statement> {
         .build()?
         .parse_statements()?;
     match (statements.pop_front(), statements.len()) {
-        (Some(statement), 0) => Ok(statement),
+        (Some(mut statement), 0) => {
+            pg::rewrite_any(&mut statement);
+            Ok(statement)
+        }
         (None, _) => {
             Err(Error::new(Kind::BadRequest, "there is no statement")
                 .with_hint("write `select ...`"))

@@ -74,6 +74,9 @@ impl Log {
     /// Its answer begins.
     pub(crate) fn answers(&mut self, answer: &mut Answer) {
         self.tables = std::mem::take(&mut answer.tables);
+        if answer.has_kept_plan {
+            self.shared.metrics.kept_plans.inc();
+        }
         if self.shared.settings.slow_query.is_some() {
             self.profile = Some(answer.profile.clone());
         }

@@ -94,6 +94,7 @@ pub(crate) struct Metrics {
     running: Gauge,
     waiting: Gauge,
     turned_away: Counter,
+    pub(crate) kept_plans: Counter,
     cache_answers: Gauge,
     cache_bytes: Gauge,
     versions: Family<Table, Gauge>,
@@ -121,6 +122,7 @@ impl Metrics {
             running: Gauge::default(),
             waiting: Gauge::default(),
             turned_away,
+            kept_plans: Counter::default(),
             cache_answers: Gauge::default(),
             cache_bytes: Gauge::default(),
             versions: Family::default(),
@@ -154,6 +156,8 @@ impl Metrics {
         registry.register("queries_waiting", help, self.waiting.clone());
         let help = "Statements that were turned away because too many ran";
         registry.register("queries_turned_away", help, self.turned_away.clone());
+        let help = "Statements that ran by a plan made for an earlier one";
+        registry.register("queries_with_kept_plan", help, self.kept_plans.clone());
         let help = "Answers that are kept";
         registry.register("cache_answers", help, self.cache_answers.clone());
         let help = "What kept answers take";

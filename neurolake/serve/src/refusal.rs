@@ -1,9 +1,9 @@
-//! Errors as clients see them: `{"error": {"code", "message", "hint"?, "request_id"}}`.
+//! Errors as clients see them: `{"error": {"code", "message", "hint"?, "position"?, "request_id"}}`.
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use neurolake_query::{Error, Kind};
+use neurolake_query::{Error, Kind, Position};
 use serde::Serialize;
 
 use crate::identity::RequestId;
@@ -15,6 +15,8 @@ pub(crate) struct Refusal {
     code: &'static str,
     message: String,
     hint: Option<String>,
+    /// In the statement that the client wrote.
+    position: Option<Position>,
     /// Seconds after which it may be tried again.
     retry_after: Option<u16>,
 }
@@ -31,7 +33,15 @@ pub(crate) struct Details<'a> {
     pub(crate) message: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<Place>,
     pub(crate) request_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Place {
+    line: u64,
+    column: u64,
 }
 
 impl Refusal {
@@ -41,6 +51,7 @@ impl Refusal {
             code,
             message: message.into(),
             hint: None,
+            position: None,
             retry_after: None,
         }
     }
@@ -115,6 +126,11 @@ impl Refusal {
         self
     }
 
+    pub(crate) fn with_position(mut self, position: Option<Position>) -> Self {
+        self.position = position;
+        self
+    }
+
     pub(crate) fn status(&self) -> StatusCode {
         self.status
     }
@@ -125,6 +141,9 @@ impl Refusal {
             code: self.code,
             message: &self.message,
             hint: self.hint.as_deref(),
+            position: self
+                .position
+                .map(|Position { line, column }| Place { line, column }),
             request_id: id.as_str(),
         }
     }

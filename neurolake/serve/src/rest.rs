@@ -118,7 +118,7 @@ pub(crate) async fn table(
         Err(error) => Err(Refusal::bad_request(error.body_text())),
     };
     let response = match asked {
-        Ok(asked) => answer(&client, &id, asked).await,
+        Ok(asked) => Box::pin(answer(&client, &id, asked)).await,
         Err(refusal) => Err(refusal),
     };
     response.unwrap_or_else(|refusal| refusal.respond(&id))

@@ -135,6 +135,7 @@ impl Turn {
     /// The rows as they come.
     pub(crate) async fn answer(self, request: Request, format: Format, manner: Manner) -> Response {
         let id = self.id.clone();
+        let is_sql = self.client.door == "sql";
         // Nothing can panic while it is held.
         let mut noted = self
             .noted
@@ -146,7 +147,11 @@ impl Turn {
                 noted.add(made);
                 noted.attach(manner.respond(content_type(format), body))
             }
-            Err(error) => Refusal::from(&error).respond(&id),
+            Err(error) => {
+                // Statements of other doors are not what the client wrote.
+                let position = error.position.filter(|_| is_sql);
+                Refusal::from(&error).with_position(position).respond(&id)
+            }
         }
     }
 

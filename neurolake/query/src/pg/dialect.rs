@@ -35,7 +35,9 @@ const DEEPEST: usize = 50;
 
 pub(super) fn parse(sql: &str) -> Result<Vec<Statement>> {
     check_nesting(sql)?;
-    parsed(sql).map_err(|error| datafusion::error::DataFusionError::from(error).into())
+    let mut statements = parsed(sql).map_err(datafusion::error::DataFusionError::from)?;
+    statements.iter_mut().try_for_each(rewrite::of_postgres)?;
+    Ok(statements)
 }
 
 fn parsed(sql: &str) -> std::result::Result<Vec<Statement>, ParserError> {
@@ -44,7 +46,6 @@ fn parsed(sql: &str) -> std::result::Result<Vec<Statement>, ParserError> {
     if asks_the_catalog(sql) {
         let mut statements = COMPATIBILITY.parse(sql)?;
         statements.iter_mut().for_each(rewrite::of_the_catalog);
-        statements.iter_mut().for_each(rewrite::of_any);
         return Ok(statements);
     }
     let statements = Parser::new(&PostgreSqlDialect {})
@@ -55,9 +56,7 @@ fn parsed(sql: &str) -> std::result::Result<Vec<Statement>, ParserError> {
         .into_iter()
         .map(|statement| {
             let rules = ABOUT_DATA.iter();
-            let mut statement = rules.fold(statement, |statement, rule| rule.rewrite(statement));
-            rewrite::of_any(&mut statement);
-            statement
+            rules.fold(statement, |statement, rule| rule.rewrite(statement))
         })
         .collect())
 }

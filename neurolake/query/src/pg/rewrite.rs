@@ -3,14 +3,109 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart, OrderByKind, Query,
-    SelectItem, SetExpr, Statement, TableFactor, Value, ValueWithSpan, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,
+    OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, TimezoneInfo, Value,
+    ValueWithSpan, VisitMut, VisitorMut,
 };
+
+use super::template;
+use crate::error::{Error, Result};
 
 /// Rewrites any statement.
 pub(super) fn of_any(statement: &mut Statement) {
     let _ = statement.visit(&mut Any);
+}
+
+/// Rewrites a statement of a client of PostgreSQL.
+///
+/// # Errors
+/// A template pattern is not known.
+pub(super) fn of_postgres(statement: &mut Statement) -> Result<()> {
+    of_any(statement);
+    match statement.visit(&mut Postgres) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Postgres;
+
+impl VisitorMut for Postgres {
+    type Break = Error;
+
+    fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Error> {
+        match expression {
+            Expr::Function(function) if is_formatting(&function.name) => {
+                let has_template = match translate_template(function) {
+                    Ok(has_template) => has_template,
+                    Err(error) => return ControlFlow::Break(error),
+                };
+                if has_template && is_named(&function.name, "to_timestamp") {
+                    let instant = DataType::Timestamp(None, TimezoneInfo::Tz);
+                    *expression = cast(Expr::Function(function.clone()), instant);
+                }
+            }
+            // The engine has them without a sign.
+            Expr::Function(function) => {
+                let data_type = match function_name_of(function).as_deref() {
+                    Some("row_number" | "rank" | "dense_rank") if function.over.is_some() => {
+                        DataType::BigInt(None)
+                    }
+                    Some("ntile") if function.over.is_some() => DataType::Int(None),
+                    Some("cardinality") => DataType::Int(None),
+                    _ => return ControlFlow::Continue(()),
+                };
+                *expression = cast(Expr::Function(function.clone()), data_type);
+            }
+            Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Multiply,
+                right,
+            } => {
+                let (interval, times) = match (left.as_ref(), right.as_ref()) {
+                    (Expr::Interval(_), times) => (left.as_ref(), times),
+                    (times, Expr::Interval(_)) => (right.as_ref(), times),
+                    _ => return ControlFlow::Continue(()),
+                };
+                *expression = call("interval_mul", vec![interval.clone(), times.clone()]);
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn function_name_of(function: &Function) -> Option<String> {
+    let name = function.name.0.last()?.as_ident()?;
+    Some(name.value.to_ascii_lowercase())
+}
+
+fn is_formatting(name: &ObjectName) -> bool {
+    ["to_char", "to_date", "to_timestamp"]
+        .iter()
+        .any(|formatting| is_named(name, formatting))
+}
+
+/// The engine's patterns are those of `strftime`. Whether there is one.
+fn translate_template(function: &mut Function) -> Result<bool> {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return Ok(false);
+    };
+    let [
+        _,
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(template))),
+    ] = &mut list.args[..]
+    else {
+        return Ok(false);
+    };
+    match &mut template.value {
+        Value::SingleQuotedString(text) if !text.contains('%') => {
+            *text = template::strftime(text)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Rewrites a question about the catalog.
@@ -38,8 +133,42 @@ impl VisitorMut for Any {
         {
             with_backslashes(pattern, &escape);
         }
+        if let Expr::CompoundFieldAccess { root, access_chain } = expression
+            && let Some(field) = field(root, access_chain)
+        {
+            *expression = field;
+        }
         ControlFlow::Continue(())
     }
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
+        // A function of tables is looked up as it is written.
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            ..
+        }
+        | TableFactor::Function { name, .. } = table
+            && let Some(ObjectNamePart::Identifier(name)) = name.0.last_mut()
+            && name.quote_style.is_none()
+        {
+            name.value = name.value.to_ascii_lowercase();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `(f(x)).n` is a field of what the function gives.
+fn field(root: &Expr, accesses: &[AccessExpr]) -> Option<Expr> {
+    let mut value = root.clone();
+    for access in accesses {
+        let AccessExpr::Dot(Expr::Identifier(name)) = access else {
+            return None;
+        };
+        let name = Value::SingleQuotedString(name.value.clone());
+        value = call("get_field", vec![value, Expr::Value(name.into())]);
+    }
+    Some(value)
 }
 
 /// Patterns know one character that takes a meaning away, the backslash.
@@ -90,14 +219,11 @@ impl VisitorMut for Catalog {
                     };
                 }
             }
+            Expr::Function(function) if looks_into_a_key(function) => {
+                *expression = Expr::Value(Value::Boolean(false).into());
+            }
             Expr::Function(function) if spreads_a_key(function) => {
-                *expression = Expr::Cast {
-                    kind: CastKind::Cast,
-                    expr: Box::new(Expr::Value(Value::Null.into())),
-                    data_type: DataType::Int(None),
-                    array: false,
-                    format: None,
-                };
+                *expression = cast(Expr::Value(Value::Null.into()), DataType::Int(None));
             }
             Expr::Subquery(query) => {
                 if reads_nothing(query) {
@@ -106,8 +232,10 @@ impl VisitorMut for Catalog {
                     one_row(query);
                 }
             }
-            Expr::BinaryOp { left, right, .. } if is_function(left) && is_zero(right) => {
-                **right = Expr::Value(Value::SingleQuotedString("-".to_owned()).into());
+            Expr::BinaryOp { left, right, .. } if is_function(left) => {
+                if let Some(name) = function_name(right) {
+                    **right = Expr::Value(Value::SingleQuotedString(name).into());
+                }
             }
             _ => {}
         }
@@ -161,6 +289,16 @@ fn spreads_a_key(function: &Function) -> bool {
     column(argument).is_some_and(|name| KEYS.contains(&name))
 }
 
+/// `attnum = any(indkey)`, which is a function by now.
+fn looks_into_a_key(function: &Function) -> bool {
+    let FunctionArguments::List(list) = &function.args else {
+        return false;
+    };
+    is_named(&function.name, "array_contains")
+        && matches!(list.args.first(), Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(keys)))
+            if column(keys).is_some_and(|name| KEYS.contains(&name)))
+}
+
 fn column(expression: &Expr) -> Option<&str> {
     match expression {
         Expr::Identifier(name) => Some(&name.value),
@@ -173,9 +311,25 @@ fn is_function(expression: &Expr) -> bool {
     column(expression).is_some_and(|name| FUNCTIONS.contains(&name))
 }
 
-fn is_zero(expression: &Expr) -> bool {
-    matches!(expression, Expr::Value(value)
-        if matches!(&value.value, Value::Number(number, _) if number == "0"))
+/// The function that `0` or `'pg_catalog.array_in'::regproc` stands for, as it prints.
+fn function_name(expression: &Expr) -> Option<String> {
+    match expression {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) if number == "0" => Some("-".to_owned()),
+            _ => None,
+        },
+        Expr::Cast {
+            expr, data_type, ..
+        } if data_type.to_string().eq_ignore_ascii_case("regproc") => {
+            let Expr::Value(value) = expr.as_ref() else {
+                return None;
+            };
+            let name = value.value.clone().into_string()?;
+            let plain = name.strip_prefix("pg_catalog.");
+            Some(plain.unwrap_or(&name).to_owned())
+        }
+        _ => None,
+    }
 }
 
 fn is_named(name: &ObjectName, wanted: &str) -> bool {
@@ -292,6 +446,16 @@ fn is_aggregate(expression: &Expr) -> bool {
     let mut find = Find(false);
     let _ = datafusion::sql::sqlparser::ast::Visit::visit(expression, &mut find);
     find.0
+}
+
+fn cast(expression: Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expression),
+        data_type,
+        array: false,
+        format: None,
+    }
 }
 
 fn call(name: &str, arguments: Vec<Expr>) -> Expr {

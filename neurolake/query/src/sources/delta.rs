@@ -615,7 +615,8 @@ fn enough(files: &Files, kept: &[usize], limit: usize) -> usize {
     kept.len()
 }
 
-/// Whether it takes more than the values of its columns to know a filter's value, now and later.
+/// Whether it takes more than the values of its columns to know a filter's value, now and later. A
+/// parameter has its value by the time that files are chosen.
 pub(super) fn needs_more_than_columns(filter: &Expr) -> bool {
     let needs_more = |expr: &Expr| {
         Ok(match expr {
@@ -626,7 +627,6 @@ pub(super) fn needs_more_than_columns(filter: &Expr) -> bool {
             | Expr::SetComparison(_)
             | Expr::OuterReferenceColumn(..)
             | Expr::ScalarVariable(..)
-            | Expr::Placeholder(_)
             | Expr::AggregateFunction(_)
             | Expr::WindowFunction(_)
             | Expr::Unnest(_) => true,

@@ -47,6 +47,8 @@ impl View {
 
 /// Whoever reads a view can't correct it.
 fn blame(mut error: Error, view: &str, scope: &Scope) -> Error {
+    // It is one in the view's text, not in the statement's.
+    error.position = None;
     if let (Some(role), Kind::BadRequest) = (scope.access.role(), error.kind) {
         // It names a column that the role doesn't see.
         error.kind = Kind::Forbidden;

@@ -24,13 +24,13 @@ use crate::counting::{self, Counting};
 use crate::delta_tables::{self as tables, Chance, Shape};
 
 /// Tables in one bucket that is in memory, at `s3://lake/NAME`.
-struct World {
+pub(crate) struct World {
     store: Arc<dyn ObjectStore>,
     counting: Counting,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::over(Arc::new(InMemory::new()))
     }
 
@@ -39,14 +39,14 @@ impl World {
         Self { store, counting }
     }
 
-    fn location(&self, name: &str) -> Location {
+    pub(crate) fn location(&self, name: &str) -> Location {
         Location::new(
             Url::parse(&format!("s3://lake/{name}/")).unwrap(),
             Arc::clone(&self.store),
         )
     }
 
-    fn lake(&self, names: &[&str]) -> Lake {
+    pub(crate) fn lake(&self, names: &[&str]) -> Lake {
         let tables: Vec<_> = names
             .iter()
             .map(|name| {
@@ -133,7 +133,7 @@ async fn collect(frame: DataFrame) -> Vec<RecordBatch> {
 }
 
 /// A predicate made of values that are in the table, and others.
-fn predicate(chance: &mut Chance, table: &RecordBatch, depth: usize) -> Expr {
+pub(crate) fn predicate(chance: &mut Chance, table: &RecordBatch, depth: usize) -> Expr {
     if depth > 0 && chance.below(3) > 0 {
         let left = predicate(chance, table, depth - 1);
         let right = predicate(chance, table, depth - 1);
@@ -202,7 +202,7 @@ fn predicate(chance: &mut Chance, table: &RecordBatch, depth: usize) -> Expr {
 }
 
 /// The whole table as deltalake reads it, as plain arrays.
-async fn by_deltalake(table: &DeltaTable, schema: &Arc<Schema>) -> RecordBatch {
+pub(crate) async fn by_deltalake(table: &DeltaTable, schema: &Arc<Schema>) -> RecordBatch {
     let context = SessionContext::new();
     let provider = table.table_provider().build().await.unwrap();
     let frame = context.read_table(Arc::new(provider)).unwrap();

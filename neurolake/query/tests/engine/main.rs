@@ -16,6 +16,7 @@ mod limits;
 #[path = "../../../delta/tests/helper/ministack.rs"]
 mod ministack;
 mod parquet;
+mod plans;
 mod policy;
 mod postgres;
 mod pruning;

@@ -326,6 +326,7 @@ pub(crate) fn write_errors(faults: &[Fault], id: &RequestId) -> Vec<u8> {
             message,
             hint,
             request_id,
+            ..
         } = fault.refusal.details(id);
         Written {
             message,

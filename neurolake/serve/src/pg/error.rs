@@ -1,7 +1,7 @@
 //! Errors with the codes of PostgreSQL, by which clients tell them apart.
 
 use neurolake_query::datafusion::error::DataFusionError;
-use neurolake_query::{Error, Kind};
+use neurolake_query::{Error, Kind, Position};
 use pgwire::error::{ErrorInfo, PgWireError};
 
 /// <https://www.postgresql.org/docs/15/errcodes-appendix.html>
@@ -58,9 +58,59 @@ pub(super) fn of_engine(failed: &Error) -> PgWireError {
             "canceling statement due to statement timeout: {}",
             failed.message
         ),
-        _ => failed.message.clone(),
+        _ => familiar(&failed.message),
     };
     info("ERROR", code_of(failed), message, failed.hint.clone())
+}
+
+/// What is missing, in the words by which clients find its name.
+fn familiar(message: &str) -> String {
+    let quoted = |begin: &str| {
+        let rest = message.strip_prefix(begin)?;
+        rest.split_once('`')
+    };
+    if let Some((name, rest)) = quoted("there is no column `") {
+        return format!("column \"{name}\" does not exist{rest}");
+    }
+    if let Some((table, rest)) = quoted("there is no table `")
+        && let Some((database, rest)) = rest
+            .strip_prefix(" in the database `")
+            .and_then(|rest| rest.split_once('`'))
+    {
+        return format!("relation \"{database}.{table}\" does not exist{rest}");
+    }
+    if let Some((name, " is not the name of a table")) = quoted("`") {
+        return format!("relation \"{name}\" does not exist");
+    }
+    if let Some((name, rest)) = quoted("there is no function `") {
+        return format!("function {name} does not exist{rest}");
+    }
+    message.to_owned()
+}
+
+/// An error of the engine about this text.
+pub(super) fn of_engine_in(failed: &Error, sql: &str) -> PgWireError {
+    let error = of_engine(failed);
+    match (error, failed.position) {
+        (PgWireError::UserError(mut info), Some(position)) => {
+            info.position = characters_until(position, sql).map(|number| number.to_string());
+            PgWireError::UserError(info)
+        }
+        (error, _) => error,
+    }
+}
+
+/// The number of the character at a place of a text; the first is 1.
+fn characters_until(position: Position, sql: &str) -> Option<u64> {
+    let before = usize::try_from(position.line.checked_sub(1)?).ok()?;
+    let mut lines = sql.split_inclusive('\n');
+    let characters: usize = lines
+        .by_ref()
+        .take(before)
+        .map(|line| line.chars().count())
+        .sum();
+    lines.next()?;
+    Some(u64::try_from(characters).ok()? + position.column)
 }
 
 fn code_of(failed: &Error) -> &'static str {

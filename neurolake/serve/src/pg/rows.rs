@@ -176,7 +176,10 @@ async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
     } = start;
     let planned: Planned = match prepared.fresh_plan() {
         Some(planned) => planned,
-        None => session.plan(&prepared.statement).await?,
+        None => {
+            let values = parameters.as_ref();
+            session.plan(&prepared.statement, values).await?
+        }
     };
     let deadline = variables::statement_timeout(&session.variables);
     let mut answer = planned.run(parameters, deadline).await?;

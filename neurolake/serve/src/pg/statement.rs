@@ -13,7 +13,7 @@ use pgwire::error::{PgWireError, PgWireResult};
 use tokio::time::Instant;
 
 use super::copy::Shape;
-use super::error::{code, error, error_with_hint, of_engine};
+use super::error::{code, error, error_with_hint, of_engine_in};
 use super::wire::Columns;
 use crate::accounts::Principal;
 use crate::doors::Shared;
@@ -96,8 +96,8 @@ impl Prepared {
             plan: Mutex::default(),
         };
         if reads {
-            let engine = |failed| of_engine(&failed);
-            let planned = session.plan(&prepared.statement).await;
+            let engine = |failed| of_engine_in(&failed, sql);
+            let planned = session.plan(&prepared.statement, None).await;
             if let Err(failed) = &planned {
                 // A statement that is fine has its line when it runs.
                 let id = RequestId::fresh();
@@ -133,7 +133,7 @@ impl Prepared {
 
 /// The statements of a text.
 pub(super) fn parse(sql: &str) -> PgWireResult<Vec<ast::Statement>> {
-    pg::parse(sql).map_err(|failed| of_engine(&failed))
+    pg::parse(sql).map_err(|failed| of_engine_in(&failed, sql))
 }
 
 /// What is to be done, and the query that it reads from if there is one.

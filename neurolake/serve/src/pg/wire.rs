@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -45,6 +45,7 @@ pub(super) struct Columns {
 enum Form {
     Keep,
     Cast(DataType),
+    Interval,
     /// Written as PostgreSQL writes it.
     Spell,
     /// The same in the binary form of numbers.
@@ -179,7 +180,7 @@ fn form(data_type: &DataType) -> Form {
             Form::Cast(DataType::Decimal128(*precision, *scale))
         }
         DataType::Decimal256(..) => Form::Cast(DataType::Utf8),
-        DataType::Duration(_) => Form::Cast(DataType::Interval(IntervalUnit::MonthDayNano)),
+        DataType::Interval(_) => Form::Interval,
         DataType::FixedSizeBinary(_) => Form::Cast(DataType::Binary),
         DataType::Dictionary(_, values) => inner(values),
         DataType::RunEndEncoded(_, values) => inner(values.data_type()),
@@ -200,7 +201,7 @@ fn is_number(data_type: &DataType) -> bool {
 /// Of values that are wrapped in another type.
 fn inner(values: &DataType) -> Form {
     match form(values) {
-        Form::Keep => Form::Cast(values.clone()),
+        Form::Keep | Form::Interval => Form::Cast(values.clone()),
         other => other,
     }
 }
@@ -210,7 +211,10 @@ fn list(list: &DataType, item: &FieldRef) -> Form {
         return Form::Json;
     }
     let values = match form(item.data_type()) {
-        Form::Keep => item.data_type().clone(),
+        Form::Keep if matches!(item.data_type(), DataType::Duration(_)) => {
+            DataType::Interval(IntervalUnit::MonthDayNano)
+        }
+        Form::Keep | Form::Interval => item.data_type().clone(),
         Form::Cast(values) => values,
         Form::Spell | Form::Numeric | Form::Json => return Form::Json,
     };
@@ -224,10 +228,16 @@ fn list(list: &DataType, item: &FieldRef) -> Form {
     }
 }
 
+/// The encoder looks for nulls in all but intervals: they go into what it looks at.
+fn with_nulls(interval: &DataType) -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(interval.clone()))
+}
+
 fn sent(field: &FieldRef, form: &Form) -> FieldRef {
     let data_type = match form {
         Form::Keep => return Arc::new(field.as_ref().clone().with_nullable(true)),
         Form::Cast(data_type) => data_type.clone(),
+        Form::Interval => with_nulls(field.data_type()),
         Form::Spell | Form::Json => DataType::Utf8,
         Form::Numeric => DataType::Binary,
     };
@@ -244,6 +254,16 @@ fn convert(column: &ArrayRef, form: &Form) -> Result<ArrayRef> {
             };
             cast_with_options(column, data_type, &strict).map_err(unwritable)
         }
+        Form::Interval => {
+            let is_there = column.logical_nulls();
+            let is_there = |row| is_there.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            let keys = (0_i32..).zip(0..column.len());
+            let keys: Int32Array = keys
+                .map(|(key, row)| is_there(row).then_some(key))
+                .collect();
+            let values = DictionaryArray::try_new(keys, Arc::clone(column));
+            Ok(Arc::new(values.map_err(unwritable)?))
+        }
         Form::Spell => Ok(Arc::new(spell(column).map_err(unwritable)?)),
         Form::Numeric => {
             let binary = numeric::binary(column);
@@ -258,6 +278,7 @@ fn convert(column: &ArrayRef, form: &Form) -> Result<ArrayRef> {
 fn describe(field: &FieldRef, form: &Form, format: FieldFormat) -> PgWireResult<FieldInfo> {
     let data_type = match form {
         Form::Json => Type::JSON,
+        Form::Interval => Type::INTERVAL,
         _ => field_into_pg_type(field)?,
     };
     let size = size(&data_type);

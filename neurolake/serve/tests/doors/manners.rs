@@ -70,6 +70,24 @@ async fn every_mistake_has_a_code_a_status_and_an_id() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_error_says_where_in_the_statement_it_is() {
+    let server = Server::start().await;
+    for (sql, place) in [
+        ("select 1,\n  froom x", json!({"line": 2, "column": 9})),
+        ("select 1 +", Value::Null),
+        (
+            "select\n  nosuch from (select 1 as one)",
+            json!({"line": 2, "column": 3}),
+        ),
+        ("select 1 from lab.nosuch", Value::Null),
+    ] {
+        let response = server.post(sql).send().await.unwrap();
+        let document: Value = response.json().await.unwrap();
+        assert_eq!(document["error"]["position"], place, "{sql}: {document}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_form_as_curl_sends_it_is_a_statement() {
     let server = Server::start().await;
     let response = server

@@ -44,7 +44,8 @@ def fill(lake: Server, catalog: dict, real: Server) -> None:
                 statements.append(f"create table {name} ({', '.join(parts)})")
             statements.append(f"comment on {kind} {name} is {text(table['docs'])}")
             for column in table.get("columns", []):
-                statements.append(f"comment on column {name}.\"{column['name']}\" is {text(column.get('docs', ''))}")
+                unit = f" [{column['unit']}]" if "unit" in column else ""
+                statements.append(f"comment on column {name}.\"{column['name']}\" is {text(column.get('docs', '') + unit)}")
     # What the lake always is; for connections that are made from here on.
     statements.append(f"alter database {real.database} set default_transaction_read_only = on")
     psql(real, "-q", text=";\n".join(statements))
@@ -59,8 +60,8 @@ class Both:
 @pytest.fixture(scope="session")
 def connect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Both]]:
     folder = tmp_path_factory.mktemp("servers")
-    with servers.lake(folder) as (lake, sql), servers.postgresql(folder) as real:
-        fill(lake, json.loads(servers.get(sql.replace("/api/sql", "/catalog.json"))), real)
+    with servers.lake(folder) as (lake, found), servers.postgresql(folder) as real:
+        fill(lake, json.loads(servers.get(found["sql"].replace("/api/sql", "/catalog.json"))), real)
         with app.supersets(tmp_path_factory.mktemp("supersets"), real.name, lake.name) as (one, other):
             yield lambda **more: Both(one.connect(real, **more), other.connect(lake, **more))
 

@@ -23,28 +23,12 @@ from servers import TABLES
 
 HOSTILE = (Path(__file__).parent.parent / "hostile.sql").read_text().splitlines()
 # What the lake answers otherwise, by the name of the test.
-INDEXES = "`a.attnum = any(ix.indkey)` in what SQLAlchemy 1.4 asks of indexes: array_has does not support type Utf8"
-GRAIN = "`interval '5 seconds' * floor(..)`: cannot get result type for temporal operation"
-RANGE = "`to_timestamp('..', 'YYYY-MM-DD HH24:MI:SS.US')`: input contains invalid characters"
 GAPS = {
-    **{f"test_columns_of[{table}]": INDEXES for table in (*TABLES, "neural.channel_quality", "neural.spikes")},
-    **{f"test_dataset[{table}]": INDEXES for table in (*TABLES, "neural.channel_quality")},
-    **{f"test_grain[started_at-{grain}]": GRAIN for grain in ("PT5S", "PT30S", "PT5M", "PT10M", "PT15M", "PT30M")},
-    **{f"test_chart[{name}]": RANGE for name in ("a range of time", "the time before", "a time of old", "a time in milliseconds")},
-    "test_chart[a range of dates]": "`to_date('2026-02-01', 'YYYY-MM-DD')`: input contains invalid characters",
-    "test_statement[lengths of time]": "a null interval is sent as 00:00:00",
-    "test_statement[times as text]": "`to_char(started_at, 'YYYY-MM')` is the format itself",
     "test_statement[arrays as text]": "`tasks::text` is [a, b], not {a,b}",
     "test_statement[length of bytes]": "`length(thumbnail)`: encountered non UTF-8 data",
-    "test_statement[names given twice]": "projections require unique expression names",
-    "test_statement[series]": "table function 'GENERATE_SERIES' not found: Superset writes functions in capitals",
-    "test_statement[days]": "table function 'GENERATE_SERIES' not found: Superset writes functions in capitals",
-    "test_statement[unknown column]": "not the words by which Superset knows it: column \"nothing\" does not exist, and LINE",
+    "test_statement[series]": "generate_series of integers is bigint, not integer",
     "test_statement[integers]": "integers that are written out are bigint, not integer",
     "test_statement[decimal literals]": "decimals that are written out are double precision, not numeric",
-    "test_statement[null]": "a null of no type is of a type that Superset doesn't know, not text",
-    "test_statement[arrays]": "cardinality is numeric, not integer",
-    "test_statement[window]": "rank is numeric, not bigint",
     "test_statement[weeks of dates]": "date_trunc of a date is timestamp, not timestamptz",
     "test_statement[parts of times]": "extract is integer, not numeric, and so is date_part, not double precision",
     "test_stopping_a_statement": "`select pg_terminate_backend(pid) from pg_stat_activity where pid = '..'`: there is neither",
@@ -274,9 +258,7 @@ def test_cost(same: Same) -> None:
 
 
 def dataset(database: Database, table: str) -> int:
-    # What is asked of a dataset is told apart from whether one can be made.
-    physical = "test_dataset[neural.sessions]" not in GAPS
-    return database.dataset(*table.split("."), sql=None if physical else f"select * from {table}")
+    return database.dataset(*table.split("."))
 
 
 VIRTUAL = {

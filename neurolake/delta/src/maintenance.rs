@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Utc};
+use deltalake::table::config::TablePropertiesExt;
 use deltalake::{DeltaTable, checkpoints};
 use futures::TryStreamExt;
 use object_store::ObjectMeta;
@@ -29,7 +30,7 @@ pub struct LogUpkeep {
     /// again; too many, and opening the table reads many commits.
     pub checkpoint_every: u64,
     /// How far time travel reaches. At least one hour: a writer that sleeps for less must find the
-    /// commits that it missed.
+    /// commits that it missed. A table may ask for more by `delta.logRetentionDuration`.
     pub retention: Duration,
     /// Tells the time.
     pub clock: Clock,
@@ -103,22 +104,40 @@ async fn checkpoint(location: &Location, log: &LogFiles, every: u64) -> Result<O
 }
 
 async fn clean(location: &Location, log: LogFiles, upkeep: &LogUpkeep) -> Result<usize> {
-    let cutoff = DateTime::<Utc>::from((upkeep.clock)()) - upkeep.retention;
-    let Some(needed) = log.needed_from(cutoff) else {
+    let now = DateTime::<Utc>::from((upkeep.clock)());
+    let Some(needed) = log.needed_from(now - upkeep.retention) else {
         return Ok(0);
     };
-    let old = log.before(needed);
-    if old.is_empty() {
+    if !log.has_before(needed) {
         return Ok(0);
     }
     compare_clocks(location, &upkeep.clock).await?;
-    // The name of a checkpoint doesn't prove that it can be read.
+    let failed = |source| log_error(location, source);
     let mut table = DeltaTable::new(location.log_store());
+    time::elsewhere(table.load()).await.map_err(failed)?;
+    let needed = match configured(&table) {
+        Some(longer) if longer > upkeep.retention => match log.needed_from(now - longer) {
+            Some(needed) => needed,
+            None => return Ok(0),
+        },
+        _ => needed,
+    };
+    // The name of a checkpoint doesn't prove that it can be read.
     let read = time::elsewhere(table.load_version(needed)).await;
-    read.map_err(|source| log_error(location, source))?;
+    read.map_err(failed)?;
+    let old = log.before(needed);
     let deleted = old.len();
     delete(location, old.into_iter().map(|file| file.location)).await?;
     Ok(deleted)
+}
+
+/// How far time travel reaches by the table's own word.
+fn configured(table: &DeltaTable) -> Option<Duration> {
+    let state = table.snapshot().ok()?;
+    let configuration = state.metadata().configuration();
+    configuration
+        .contains_key("delta.logRetentionDuration")
+        .then(|| state.table_config().log_retention_duration())
 }
 
 /// What stands in `_delta_log`.
@@ -189,6 +208,11 @@ impl LogFiles {
         let (oldest, _) = at_cutoff?;
         let checkpoints = self.checkpoints.iter().rev();
         checkpoints.copied().find(|version| version <= oldest)
+    }
+
+    fn has_before(&self, needed: u64) -> bool {
+        let oldest = self.files.first();
+        oldest.is_some_and(|(version, _)| *version < needed)
     }
 
     /// In the order in which they go: if it ends half-way, what is left has no commit 0 and is

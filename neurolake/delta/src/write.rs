@@ -278,7 +278,8 @@ fn metadata(
         "format": { "provider": "parquet", "options": HashMap::<String, String>::new() },
         "schemaString": serde_json::to_string(&schema)?,
         "partitionColumns": partition_by,
-        "configuration": HashMap::<String, String>::new(),
+        // The times of its versions may lie far back.
+        "configuration": { "delta.logRetentionDuration": "interval 1000 weeks" },
         "createdTime": millis(created),
     }))
 }

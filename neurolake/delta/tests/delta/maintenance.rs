@@ -1,5 +1,6 @@
 //! Checkpoints and the clean-up of logs.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -170,6 +171,28 @@ async fn every_version_of_the_retention_can_still_be_read() {
             keep_log(&location, &clean_only(5)).await.unwrap(),
             LogKept::default()
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_may_ask_for_more_time() {
+    for (own, oldest) in [("interval 9 hours", 3), ("interval 2 hours", 7)] {
+        let (location, folder) = hourly(12, &[3, 7]).await;
+        let properties = HashMap::from([("delta.logRetentionDuration".to_owned(), own.to_owned())]);
+        let table = load(&location).await;
+        table
+            .set_tbl_properties()
+            .with_properties(properties)
+            .await
+            .unwrap();
+        create_checkpoint(&load(&location).await, None)
+            .await
+            .unwrap();
+        date_commits(folder.path(), 13);
+        keep_log(&location, &clean_only(5)).await.unwrap();
+        let left = log_files(&location).await;
+        let first = left.iter().find(|name| name.ends_with(".json")).unwrap();
+        assert_eq!(*first, format!("{oldest}.json"), "{own}: {left:?}");
     }
 }
 

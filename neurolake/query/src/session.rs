@@ -13,7 +13,9 @@ use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::execution::{
+    FunctionRegistry, SendableRecordBatchStream, SessionState, SessionStateBuilder,
+};
 use datafusion::logical_expr::{DescribeTable, LogicalPlan};
 use datafusion::prelude::{SessionConfig, SessionContext};
 
@@ -28,10 +30,11 @@ use crate::catalog::{self, SessionCatalog, UNNAMED};
 use crate::error::{Error, Kind, Result};
 use crate::inputs::{Inputs, is_repeatable};
 use crate::lake::{Lake, Limits, Scope};
+use crate::like;
 use crate::limited::{Bounds, limited};
 use crate::pg;
 use crate::planner::Planner;
-use crate::plans::{Question, Ready};
+use crate::plans::{Question, Ready, reads_only_tables};
 use crate::policy;
 use crate::profile::{Profile, tables};
 use crate::stop::Stop;
@@ -147,7 +150,7 @@ impl Lake {
             Some(ready) => ready,
             None => {
                 let (state, plan) = plan(&lake, &sql).await?;
-                if !is_repeatable(&plan) {
+                if !is_repeatable(&plan) || !reads_only_tables(scope, &plan) {
                     scope.pins.noted().changes();
                 }
                 optimize(scope, &state, question.as_ref(), plan, parameters).await?
@@ -440,7 +443,9 @@ pub(crate) fn template(limits: &Limits) -> Result<Template> {
         .with_query_planner(Arc::new(Planner::new(query_planner())));
     #[cfg(feature = "postgres")]
     let builder = builder.with_optimizer_rules(crate::sources::postgres::optimizer_rules());
-    Ok(Template(Arc::new(builder.build())))
+    let mut state = builder.build();
+    state.register_udf(Arc::new(like::function()))?;
+    Ok(Template(Arc::new(state)))
 }
 
 /// Whole parts of a plan go to a database that can run them.

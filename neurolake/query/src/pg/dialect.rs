@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_pg_catalog::sql::rules::{self, SqlStatementRewriteRule};
 
-use super::rewrite;
+use super::{names, rewrite};
 use crate::error::Result;
 use crate::session::check_nesting;
 
@@ -36,7 +36,10 @@ const DEEPEST: usize = 50;
 pub(super) fn parse(sql: &str) -> Result<Vec<Statement>> {
     check_nesting(sql)?;
     let mut statements = parsed(sql).map_err(datafusion::error::DataFusionError::from)?;
-    statements.iter_mut().try_for_each(rewrite::of_postgres)?;
+    for statement in &mut statements {
+        rewrite::of_postgres(statement)?;
+        names::number_repeated(statement);
+    }
     Ok(statements)
 }
 

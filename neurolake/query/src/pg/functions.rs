@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::prelude::SessionContext;
 
 use super::introspection::{Comments, OWNER};
-use super::{SERVER_VERSION, Session, Variables, type_name, types};
+use super::{SERVER_VERSION, Session, Variables, template, type_name, types};
 
 /// What `version()` says: clients read the number behind `PostgreSQL`.
 fn version() -> String {
@@ -124,6 +124,7 @@ pub(super) fn register_fixed(context: &SessionContext) {
     if let Ok(lists) = context.udf("array_to_string") {
         context.register_udf(ScalarUDF::from(ListToText(lists)));
     }
+    context.register_udf(template::function());
     for (name, signature, return_type, body) in [
         (
             "pg_size_pretty",
@@ -322,13 +323,18 @@ fn multiplied(
     times: f64,
 ) -> DataFusionResult<IntervalMonthDayNano> {
     const DAYS: f64 = 30.0;
-    const MICROSECONDS: f64 = 86_400_000_000.0;
+    const SECONDS: f64 = 86_400.0;
+    const MICROSECONDS: f64 = 1e6;
+    // To whole millionths.
+    let rounded = |value: f64| (value * MICROSECONDS).round_ties_even() / MICROSECONDS;
     let months = f64::from(interval.months) * times;
     let days = f64::from(interval.days) * times;
-    let of_months = months.fract() * DAYS;
-    let time = interval.nanoseconds as f64 / 1_000.0 * times
-        + (days.fract() + of_months.fract()) * MICROSECONDS;
-    let days = days.trunc() + of_months.trunc();
+    let of_months = rounded(months.fract() * DAYS);
+    let seconds = rounded((days.fract() + of_months.fract()) * SECONDS);
+    let carried = (seconds / SECONDS).trunc();
+    let seconds = seconds - carried * SECONDS;
+    let days = days.trunc() + carried + of_months.trunc();
+    let time = interval.nanoseconds as f64 / 1_000.0 * times + seconds * MICROSECONDS;
     // Nothing that isn't a number fits.
     let fits = |value: f64, most: f64| value.abs() < most;
     let most = f64::from(i32::MAX);
@@ -339,7 +345,7 @@ fn multiplied(
     Ok(IntervalMonthDayNano {
         months: months as i32,
         days: days as i32,
-        nanoseconds: time.round() as i64 * 1_000,
+        nanoseconds: time.round_ties_even() as i64 * 1_000,
     })
 }
 

@@ -35,7 +35,7 @@ use crate::catalog::{DeclaredTable, schema_of, table_type};
 use crate::error::{Error, Kind, Result};
 use crate::lake::{Lake, Scope, Shared};
 
-const PG_CATALOG: &str = "pg_catalog";
+pub(super) const PG_CATALOG: &str = "pg_catalog";
 const PG_ATTRIBUTE: &str = "pg_attribute";
 const PG_CLASS: &str = "pg_class";
 const PG_CONSTRAINT: &str = "pg_constraint";

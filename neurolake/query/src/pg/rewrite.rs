@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, SelectItem, SetExpr, Statement, TableFactor, TimezoneInfo, Value,
-    ValueWithSpan, VisitMut, VisitorMut,
+    OrderByKind, Query, SelectItem, SetExpr, Statement, TableAliasColumnDef, TableFactor,
+    TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
 use super::template;
 use crate::error::{Error, Result};
+use crate::like;
 
 /// Rewrites any statement.
 pub(super) fn of_any(statement: &mut Statement) {
@@ -33,6 +34,25 @@ struct Postgres;
 
 impl VisitorMut for Postgres {
     type Break = Error;
+
+    fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<Error> {
+        // `generate_series(1, 3) as n` names its column, too.
+        if let TableFactor::Table {
+            name,
+            args: Some(_),
+            alias: Some(alias),
+            ..
+        } = table
+            && alias.columns.is_empty()
+            && is_named(name, "generate_series")
+        {
+            alias.columns.push(TableAliasColumnDef {
+                name: alias.name.clone(),
+                data_type: None,
+            });
+        }
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Error> {
         match expression {
@@ -63,12 +83,12 @@ impl VisitorMut for Postgres {
                 op: BinaryOperator::Multiply,
                 right,
             } => {
-                let (interval, times) = match (left.as_ref(), right.as_ref()) {
-                    (Expr::Interval(_), times) => (left.as_ref(), times),
-                    (times, Expr::Interval(_)) => (right.as_ref(), times),
+                let (interval, times) = match (is_interval(left), is_interval(right)) {
+                    (true, false) => (left, right),
+                    (false, true) => (right, left),
                     _ => return ControlFlow::Continue(()),
                 };
-                *expression = call("interval_mul", vec![interval.clone(), times.clone()]);
+                *expression = call("interval_mul", vec![*interval.clone(), *times.clone()]);
             }
             _ => {}
         }
@@ -89,22 +109,37 @@ fn is_formatting(name: &ObjectName) -> bool {
 
 /// The engine's patterns are those of `strftime`. Whether there is one.
 fn translate_template(function: &mut Function) -> Result<bool> {
+    let reads_time = is_named(&function.name, "to_timestamp");
     let FunctionArguments::List(list) = &mut function.args else {
         return Ok(false);
     };
-    let [
-        _,
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(template))),
-    ] = &mut list.args[..]
-    else {
+    let [_, FunctionArg::Unnamed(FunctionArgExpr::Expr(template))] = &mut list.args[..] else {
         return Ok(false);
     };
-    match &mut template.value {
-        Value::SingleQuotedString(text) if !text.contains('%') => {
-            *text = template::strftime(text)?;
-            Ok(true)
+    if let Expr::Value(literal) = template
+        && let Value::SingleQuotedString(text) = &mut literal.value
+    {
+        if text.contains('%') {
+            return Ok(false);
         }
-        _ => Ok(false),
+        *text = template::strftime(text)?;
+        if reads_time {
+            template::check_time(text)?;
+        }
+    } else {
+        *template = call(template::FUNCTION, vec![template.clone()]);
+    }
+    Ok(true)
+}
+
+/// Whether it is written as a length of time.
+fn is_interval(expression: &Expr) -> bool {
+    match expression {
+        Expr::Interval(_) => true,
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_interval(inner),
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Interval { .. }),
+        Expr::Function(function) => is_named(&function.name, "interval_mul"),
+        _ => false,
     }
 }
 
@@ -131,7 +166,8 @@ impl VisitorMut for Any {
         } = expression
             && let Some(escape) = escape_char.take()
         {
-            with_backslashes(pattern, &escape);
+            let arguments = vec![*pattern.clone(), Expr::Value(escape)];
+            **pattern = call(like::FUNCTION, arguments);
         }
         if let Expr::CompoundFieldAccess { root, access_chain } = expression
             && let Some(field) = field(root, access_chain)
@@ -169,27 +205,6 @@ fn field(root: &Expr, accesses: &[AccessExpr]) -> Option<Expr> {
         value = call("get_field", vec![value, Expr::Value(name.into())]);
     }
     Some(value)
-}
-
-/// Patterns know one character that takes a meaning away, the backslash.
-fn with_backslashes(pattern: &mut Expr, escape: &ValueWithSpan) {
-    let Some(escape) = escape.value.clone().into_string() else {
-        return;
-    };
-    if escape == "\\" {
-        return;
-    }
-    let replace = |text: Expr, from: &str, to: &str| {
-        let text_of = |text: &str| Expr::Value(Value::SingleQuotedString(text.to_owned()).into());
-        call("replace", vec![text, text_of(from), text_of(to)])
-    };
-    let mut text = replace(pattern.clone(), "\\", "\\\\");
-    if !escape.is_empty() {
-        text = replace(text, &escape.repeat(2), "\u{1}");
-        text = replace(text, &escape, "\\");
-        text = replace(text, "\u{1}", &escape);
-    }
-    *pattern = text;
 }
 
 /// Columns of `pg_type` that hold functions, which print as names; `-` is none.
@@ -230,6 +245,11 @@ impl VisitorMut for Catalog {
                     *expression = Expr::Value(Value::Null.into());
                 } else {
                     one_row(query);
+                }
+            }
+            Expr::BinaryOp { left, right, .. } if is_flag(left) => {
+                if let Some(value) = truth(right) {
+                    **right = Expr::Value(Value::Boolean(value).into());
                 }
             }
             Expr::BinaryOp { left, right, .. } if is_function(left) => {
@@ -307,6 +327,24 @@ fn column(expression: &Expr) -> Option<&str> {
     }
 }
 
+/// Whether it is a column that is true or false.
+fn is_flag(expression: &Expr) -> bool {
+    const BEGINNINGS: [&str; 5] = ["attis", "attnotnull", "indis", "relhas", "relis"];
+    column(expression).is_some_and(|name| BEGINNINGS.iter().any(|begin| name.starts_with(begin)))
+}
+
+/// `'t'` and `'f'`, which take the type of what they are compared with.
+fn truth(expression: &Expr) -> Option<bool> {
+    match expression {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) if text == "t" => Some(true),
+            Value::SingleQuotedString(text) if text == "f" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 fn is_function(expression: &Expr) -> bool {
     column(expression).is_some_and(|name| FUNCTIONS.contains(&name))
 }
@@ -318,9 +356,8 @@ fn function_name(expression: &Expr) -> Option<String> {
             Value::Number(number, _) if number == "0" => Some("-".to_owned()),
             _ => None,
         },
-        Expr::Cast {
-            expr, data_type, ..
-        } if data_type.to_string().eq_ignore_ascii_case("regproc") => {
+        // `regproc`, or the number that the library has in its place.
+        Expr::Cast { expr, .. } => {
             let Expr::Value(value) = expr.as_ref() else {
                 return None;
             };

@@ -2,7 +2,20 @@
 //!
 //! <https://www.postgresql.org/docs/15/functions-formatting.html>
 
+use std::sync::Arc;
+
+use datafusion::arrow::array::{ArrayRef, AsArray, StringArray};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::error::{DataFusionError, Result as DataFusionResult};
+use datafusion::logical_expr::{ColumnarValue, ScalarUDF, Volatility, create_udf};
+
 use crate::error::{Error, Kind, Result};
+
+/// The name of [`function`].
+pub(super) const FUNCTION: &str = "strftime_of_template";
+
+/// What begins as a known one and is another.
+const OTHERS: [&str; 4] = ["IDDD", "SSSS", "DDTH", "DDth"];
 
 /// Each with what it is for `strftime`, longer ones before those that they begin with.
 const PATTERNS: [(&str, &str); 28] = [
@@ -44,6 +57,9 @@ pub(super) fn strftime(template: &str) -> Result<String> {
     let mut rest = template;
     let mut found = String::new();
     'next: while let Some(first) = rest.chars().next() {
+        if OTHERS.iter().any(|other| rest.starts_with(other)) {
+            return Err(unknown(&word(rest), template));
+        }
         for (pattern, instead) in PATTERNS {
             if let Some(after) = rest.strip_prefix(pattern) {
                 found.push_str(instead);
@@ -58,16 +74,59 @@ pub(super) fn strftime(template: &str) -> Result<String> {
             continue;
         }
         if first.is_ascii_alphanumeric() && first != 'T' {
-            let word: String = rest
-                .chars()
-                .take_while(char::is_ascii_alphanumeric)
-                .collect();
-            return Err(unknown(&word, template));
+            return Err(unknown(&word(rest), template));
         }
         found.push(first);
         rest = &rest[first.len_utf8()..];
     }
     Ok(found)
+}
+
+/// Refuses hours without minutes, which the engine would leave out.
+///
+/// # Errors
+/// There are some.
+pub(super) fn check_time(strftime: &str) -> Result<()> {
+    let has = |patterns: [&str; 2]| patterns.iter().any(|pattern| strftime.contains(pattern));
+    if (has(["%H", "%-H"]) || has(["%I", "%-I"])) && !has(["%M", "%-M"]) {
+        return Err(Error::new(
+            Kind::BadRequest,
+            "a template of `to_timestamp` with hours needs minutes here",
+        )
+        .with_hint("append `:00` to the text and `:MI` to the template"));
+    }
+    Ok(())
+}
+
+fn word(text: &str) -> String {
+    text.chars()
+        .take_while(char::is_ascii_alphanumeric)
+        .collect()
+}
+
+/// [`strftime`] for templates that are known only when the statement runs. Those of `strftime` stay as
+/// they are.
+pub(super) fn function() -> ScalarUDF {
+    let translate = |arguments: &[ColumnarValue]| -> DataFusionResult<ColumnarValue> {
+        let templates = ColumnarValue::values_to_arrays(arguments)?;
+        let templates = templates[0].as_string::<i32>().iter();
+        let translated = templates.map(|template| match template {
+            Some(template) if !template.contains('%') => strftime(template)
+                .map(Some)
+                .map_err(|error| DataFusionError::External(Box::new(error))),
+            other => Ok(other.map(ToOwned::to_owned)),
+        });
+        let translated: StringArray = translated.collect::<DataFusionResult<_>>()?;
+        let translated: ArrayRef = Arc::new(translated);
+        Ok(ColumnarValue::Array(translated))
+    };
+    create_udf(
+        FUNCTION,
+        vec![DataType::Utf8],
+        DataType::Utf8,
+        Volatility::Immutable,
+        Arc::new(translate),
+    )
 }
 
 fn unknown(pattern: &str, template: &str) -> Error {
@@ -89,11 +148,21 @@ mod tests {
             ("YYYY-MM-DD\"T\"HH24:MI", "%Y-%m-%dT%H:%M"),
             ("FMDD. FMMonth YYYY, HH12 AM", "%-d. %B %Y, %I %p"),
             ("IYYY-IW", "%G-%V"),
+            ("YYYY-MM-DDT", "%Y-%m-%dT"),
             ("", ""),
         ] {
             assert_eq!(strftime(template).expect("known"), wanted, "{template}");
         }
-        for unknown in ["999D99", "YYYY Month", "Q", "TZ", "x"] {
+        for unknown in [
+            "999D99",
+            "YYYY Month",
+            "Q",
+            "TZ",
+            "x",
+            "SSSS",
+            "IDDD",
+            "FMDDth",
+        ] {
             assert!(strftime(unknown).is_err(), "{unknown}");
         }
     }

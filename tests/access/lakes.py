@@ -123,6 +123,9 @@ class Lake:
                     return Answer(BROKEN_OFF, dict(answer.headers), broken.partial)
         except urllib.error.HTTPError as refused:
             return Answer(refused.code, dict(refused.headers), refused.read())
+        except http.client.RemoteDisconnected:
+            # The same, before they were on their way.
+            return Answer(BROKEN_OFF, {}, b"")
 
     def sql(self, account: str, statement: str, format: str = "json") -> Answer:
         return self.ask(f"/api/sql?format={format}", account, statement)

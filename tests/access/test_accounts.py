@@ -45,7 +45,7 @@ PROTECTED = [
 
 @pytest.mark.parametrize("table", ["neural/sessions", "telemetry/device_health"])
 def test_code_of_the_site_says_who_asks(table: str, lake: Lake) -> None:
-    clients = re.findall(r"^#+ (.+)\n\n```bash\n(.*?)^```", lake.ask(f"/{table}.md").text, re.MULTILINE | re.DOTALL)
+    clients = re.findall(r"^#+ ([^\n]+)\n\n```bash\n(.*?)^```", lake.ask(f"/{table}.md").text, re.MULTILINE | re.DOTALL)
     assert {"HTTP", "GraphQL", "REST", "psql"} <= {client for client, _ in clients}
     for account, is_known in [("owner", True), ("nobody", False)]:
         known = {"NEUROLAKE_ACCOUNT": account, "NEUROLAKE_TOKEN": lake.tokens.get(account, "wrong")}

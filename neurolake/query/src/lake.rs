@@ -232,7 +232,14 @@ impl Pins {
     fn give(&self, table: Given) {
         let mut given = self.given();
         given.retain(|given| given.provider.strong_count() > 0);
-        given.push(table);
+        let is_known = |given: &Given| given.provider.ptr_eq(&table.provider);
+        if !given.iter().any(is_known) {
+            given.push(table);
+        }
+    }
+
+    pub(crate) fn has_given_nothing(&self) -> bool {
+        self.given().is_empty()
     }
 
     /// Which table this is.

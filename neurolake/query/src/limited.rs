@@ -46,7 +46,8 @@ impl Bounds {
     }
 }
 
-pub(crate) fn timeout(length: Duration) -> Error {
+/// The error of a query that reached its deadline.
+pub fn timeout(length: Duration) -> Error {
     Error::new(
         Kind::Timeout,
         format!("the query was stopped after {length:?}, its deadline"),

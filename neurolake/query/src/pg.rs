@@ -6,8 +6,8 @@
 //! adds what its clients were seen to miss.
 //!
 //! Read in this order: [`Session`] (a connection and what it has set), `dialect` (text to
-//! statements), `rewrite`, `names`, `introspection` (what is listed), `information_schema`, `functions`, `types`; `template` (patterns of
-//! `to_char`).
+//! statements), `rewrite`, `names`, `introspection` (what is listed), `information_schema`, `settings`, `functions`, `types`;
+//! `template` (patterns of `to_char`).
 
 mod dialect;
 mod functions;
@@ -15,6 +15,7 @@ mod information_schema;
 mod introspection;
 mod names;
 mod rewrite;
+mod settings;
 mod template;
 mod types;
 
@@ -29,18 +30,23 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ParamValues, ScalarValue};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
 
 pub(crate) use self::introspection::Introspection;
-pub use self::names::column_names;
+use self::introspection::PG_CATALOG;
+pub use self::names::{column_names, without_number};
+use self::settings::WithSettings;
 pub use self::types::{modifier as type_modifier, type_name};
 use crate::catalog::{SessionCatalog, UNNAMED};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
+use crate::inputs::is_repeatable;
 use crate::lake::{Lake, Scope};
 use crate::limited::{Bounds, limited};
-use crate::plans::{Question, Ready};
+use crate::plans::{Question, Ready, reads_only_tables, typed};
 use crate::prepared::types_of_parameters;
 use crate::session::{self, Answer, smaller};
 use crate::stop::Stop;
@@ -158,11 +164,15 @@ struct Bounded {
 impl Session {
     /// Plans a statement that only reads. With its values, a plan that was kept will do.
     ///
+    /// `text` tells it from all other statements. As the client wrote it: statements that differ in
+    /// the number of their quotes may be printed alike.
+    ///
     /// # Errors
     /// It is wrong, does more than read, or names a table that can't be opened.
     pub async fn plan(
         &self,
         statement: &ast::Statement,
+        text: &str,
         values: Option<&ParamValues>,
     ) -> Result<Planned> {
         let limits = &self.lake.scope.shared.limits;
@@ -179,7 +189,7 @@ impl Session {
         };
         let state = lake.context.state();
         let mut planned = Planned {
-            text: statement.to_string(),
+            text: text.to_owned(),
             plan: Plan::New(LogicalPlan::default()),
             state,
             scope: lake.scope.clone(),
@@ -195,6 +205,9 @@ impl Session {
                 let statement = Statement::Statement(Box::new(statement.clone()));
                 let plan = session::plan_statement(&lake, statement);
                 let (_, plan) = bounds.in_time(plan).await??;
+                if !is_repeatable(&plan) || !reads_only_tables(&lake.scope, &plan) {
+                    lake.scope.pins.noted().changes();
+                }
                 Plan::New(with_days(plan)?)
             }
         };
@@ -219,6 +232,7 @@ impl Session {
             Arc::new(WithSystem {
                 inner: SessionCatalog::new(scope),
                 introspection: Arc::clone(&self.introspection),
+                variables: Arc::clone(&self.variables),
             }),
         );
         context
@@ -242,6 +256,16 @@ impl Session {
     /// Name of the lake, which is the database that clients connect to.
     pub fn database(&self) -> &str {
         &self.lake.catalog().name
+    }
+}
+
+fn refuse_parameters(plan: &LogicalPlan) -> Result<()> {
+    match plan.get_parameter_names()?.into_iter().min() {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            Kind::BadRequest,
+            format!("there is no parameter {name}"),
+        )),
     }
 }
 
@@ -282,6 +306,42 @@ impl Planned {
     /// Columns of the answer.
     pub fn schema(&self) -> SchemaRef {
         Arc::new(self.plan().schema().as_arrow().clone())
+    }
+
+    /// Whether the session would plan the same now, over tables as they are.
+    pub async fn is_current(&self, session: &Session) -> bool {
+        let database = session.default_database();
+        let planned = &self.state.config_options().catalog.default_schema;
+        if database.as_deref().unwrap_or(UNNAMED) != planned {
+            return false;
+        }
+        let inputs = self.scope.pins.noted().inputs();
+        match inputs {
+            Some(inputs) => session.lake.is_unchanged(&inputs).await,
+            // What describes the lake stays as it is.
+            None => self.scope.pins.has_given_nothing(),
+        }
+    }
+
+    /// Columns of the answer with parameters of these types, as far as it is known.
+    pub fn schema_with(&self, types: &[DataType]) -> SchemaRef {
+        let types: Vec<(String, DataType)> = (1..)
+            .zip(types)
+            .map(|(number, data_type)| (format!("${number}"), data_type.clone()))
+            .collect();
+        let Plan::New(plan) = &self.plan else {
+            return self.schema();
+        };
+        let coerced = typed(plan.clone(), &types).and_then(|plan| {
+            // What a union or a `case` gives is only known then.
+            let options = self.state.config_options();
+            let rules = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]);
+            rules.execute_and_check(plan, options, |_, _| {})
+        });
+        match coerced {
+            Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
+            Err(_) => self.schema(),
+        }
     }
 
     /// Parameters `$1`, `$2`...
@@ -330,6 +390,9 @@ impl Planned {
             let ready = match plan {
                 Plan::Ready(ready) => ready,
                 Plan::New(plan) => {
+                    if parameters.is_none() {
+                        refuse_parameters(&plan)?;
+                    }
                     session::optimize(&scope, &state, question.as_ref(), plan, parameters).await?
                 }
             };
@@ -338,7 +401,7 @@ impl Planned {
         };
         let (ready, stream, profile) = bounds.in_time(started).await??;
         Ok(Answer {
-            inputs: None,
+            inputs: scope.pins.noted().inputs(),
             tables: ready.tables,
             has_kept_plan: ready.is_kept,
             profile,
@@ -401,6 +464,7 @@ fn cut(expression: &mut Expr) -> bool {
 struct WithSystem {
     inner: SessionCatalog,
     introspection: Arc<Introspection>,
+    variables: Arc<Variables>,
 }
 
 impl CatalogProvider for WithSystem {
@@ -410,6 +474,10 @@ impl CatalogProvider for WithSystem {
 
     fn schema(&self, name: &str) -> Option<Arc<dyn SchemaProvider>> {
         match self.introspection.schema(name) {
+            Some(inner) if name == PG_CATALOG => Some(Arc::new(WithSettings {
+                inner,
+                variables: Arc::clone(&self.variables),
+            })),
             Some(schema) => Some(schema),
             None => self.inner.schema(name),
         }

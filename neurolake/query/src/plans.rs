@@ -6,13 +6,13 @@
 
 use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use datafusion::arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, TableReference};
+use datafusion::common::{ParamValues, TableReference, internal_datafusion_err};
 use datafusion::datasource::{provider_as_source, source_as_provider};
 use datafusion::error::Result as DataFusionResult;
 use datafusion::execution::SessionState;
@@ -39,7 +39,7 @@ const SHARE: u64 = 16;
 const LONGEST: usize = 16 << 10;
 
 /// Where a session finds one of its tables.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Place {
     pub(crate) database: String,
     pub(crate) table: String,
@@ -72,7 +72,7 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// `dialect` tells ways to read a text apart. `None`: nothing is kept for it.
+    /// `dialect` tells apart ways to read a text. `None`: nothing is kept for it.
     pub(crate) fn new(
         scope: &Scope,
         dialect: &str,
@@ -102,7 +102,7 @@ impl Question {
         })
     }
 
-    /// As long as the plan is kept, so is the role: nothing else gets its address.
+    /// As long as the plan is kept, nothing else gets the address of the role.
     fn key(&self) -> Key {
         Key(Arc::as_ptr(&self.access) as usize, Arc::clone(&self.text))
     }
@@ -123,13 +123,14 @@ impl Weighter<Key, Arc<Kept>> for Weight {
 /// A plan without its tables and values.
 pub(crate) struct Kept {
     plan: LogicalPlan,
-    /// Of its tables, by [`Unopened::number`].
-    places: Vec<Place>,
+    /// All tables that were there when it was planned, also those that it has no need of, with their
+    /// columns. By [`Unopened::number`].
+    places: Vec<(Place, SchemaRef)>,
     /// As `database.table`, as the statement names them.
     tables: Vec<String>,
     has_parameters: bool,
     bytes: u64,
-    _access: Arc<Access>,
+    _access: Weak<Access>,
 }
 
 /// A plan that can be run as it is.
@@ -202,24 +203,26 @@ impl Kept {
         if !can_be_kept(scope, plan, has_parameters) {
             return None;
         }
+        let places = places(scope, plan)?;
         let typed = match has_parameters {
-            true => typed(plan.clone(), question).ok()?,
+            true => typed(plan.clone(), &question.types).ok()?,
             false => plan.clone(),
         };
         let plan = state.optimize(&typed).ok()?;
         if !can_be_kept(scope, &plan, has_parameters) {
             return None;
         }
-        let mut places = Vec::new();
         let plan = plan.transform_down_with_subqueries(|node| {
             let LogicalPlan::TableScan(scan) = node else {
                 return Ok(Transformed::no(node));
             };
-            let number = places.len();
-            places.extend(given(scope, &scan).map(|given| given.place));
+            let place = given(scope, &scan).map(|given| given.place);
+            let number = places
+                .iter()
+                .position(|(known, _)| place.as_ref() == Some(known));
             let source = Arc::new(Unopened {
                 schema: scan.source.schema(),
-                number,
+                number: number.ok_or_else(|| internal_datafusion_err!("an unknown table"))?,
                 exact: exact(scan.source.as_ref(), &scan.filters)?,
             });
             Ok(Transformed::yes(LogicalPlan::TableScan(TableScan {
@@ -235,7 +238,7 @@ impl Kept {
             places,
             tables: tables.to_vec(),
             has_parameters,
-            _access: Arc::clone(&question.access),
+            _access: Arc::downgrade(&question.access),
         })
     }
 
@@ -247,9 +250,13 @@ impl Kept {
         values: Option<&ParamValues>,
     ) -> Option<Ready> {
         let mut providers = Vec::with_capacity(self.places.len());
-        for place in &self.places {
+        for (place, schema) in &self.places {
             // What is wrong with a table is for a new plan to say.
-            providers.push(place.open(scope).await?);
+            let provider = place.open(scope).await?;
+            if !is_same(&provider.schema(), schema) {
+                return None;
+            }
+            providers.push(provider);
         }
         let values = values.filter(|_| self.has_parameters);
         let plan = self.filled(&providers, values).ok()??;
@@ -327,7 +334,10 @@ fn with_values(node: LogicalPlan, values: &ParamValues) -> DataFusionResult<Logi
 }
 
 /// The plan with each parameter of the type of its value.
-fn typed(plan: LogicalPlan, question: &Question) -> DataFusionResult<LogicalPlan> {
+pub(crate) fn typed(
+    plan: LogicalPlan,
+    types: &[(String, DataType)],
+) -> DataFusionResult<LogicalPlan> {
     let plan = plan.transform_up_with_subqueries(|node| {
         let names = NamePreserver::new(&node);
         node.map_expressions(|expression| {
@@ -336,7 +346,7 @@ fn typed(plan: LogicalPlan, question: &Question) -> DataFusionResult<LogicalPlan
                 let Expr::Placeholder(Placeholder { id, .. }) = expression else {
                     return Ok(Transformed::no(expression));
                 };
-                let known = question.types.iter().find(|(name, _)| *name == id);
+                let known = types.iter().find(|(name, _)| *name == id);
                 let field = known.map(|(_, known)| Arc::new(Field::new(&id, known.clone(), true)));
                 let placeholder = Placeholder::new_with_field(id, field);
                 Ok(Transformed::yes(Expr::Placeholder(placeholder)))
@@ -355,6 +365,38 @@ fn typed(plan: LogicalPlan, question: &Question) -> DataFusionResult<LogicalPlan
 fn given(scope: &Scope, scan: &TableScan) -> Option<Given> {
     let provider = source_as_provider(&scan.source).ok()?;
     scope.pins.given_as(&provider)
+}
+
+fn is_same(one: &SchemaRef, other: &SchemaRef) -> bool {
+    Arc::ptr_eq(one, other) || one == other
+}
+
+/// The tables of a plan, each once.
+fn places(scope: &Scope, plan: &LogicalPlan) -> Option<Vec<(Place, SchemaRef)>> {
+    let mut places: Vec<(Place, SchemaRef)> = Vec::new();
+    let visited = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node
+            && let Some(Given { place, .. }) = given(scope, scan)
+            && !places.iter().any(|(known, _)| *known == place)
+        {
+            places.push((place, scan.source.schema()));
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    visited.is_ok().then_some(places)
+}
+
+/// Whether nothing but tables of the lake is read. The arguments of other functions of tables are
+/// computed while they are planned, `now()` too.
+pub(crate) fn reads_only_tables(scope: &Scope, plan: &LogicalPlan) -> bool {
+    let mut is_so = true;
+    let visited = plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            is_so &= given(scope, scan).is_some();
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    is_so && visited.is_ok()
 }
 
 /// Whether columns and filters say all about how a table is read.
@@ -383,6 +425,9 @@ fn can_be_kept(scope: &Scope, plan: &LogicalPlan, has_parameters: bool) -> bool 
                 let mut counts = [&limit.skip, &limit.fetch].into_iter().flatten();
                 counts.all(|count| matches!(count.as_ref(), Expr::Literal(..)))
             }
+            LogicalPlan::Subquery(subquery) => {
+                !has_parameters || subquery.outer_ref_columns.is_empty()
+            }
             // Their types come from what they hold.
             LogicalPlan::Values(_) => !has_parameters,
             LogicalPlan::Projection(_)
@@ -394,12 +439,16 @@ fn can_be_kept(scope: &Scope, plan: &LogicalPlan, has_parameters: bool) -> bool 
             | LogicalPlan::Repartition(_)
             | LogicalPlan::Union(_)
             | LogicalPlan::EmptyRelation(_)
-            | LogicalPlan::Subquery(_)
             | LogicalPlan::SubqueryAlias(_)
             | LogicalPlan::Distinct(_)
             | LogicalPlan::Unnest(_) => true,
             _ => false,
         };
+        if has_parameters {
+            for expression in node.expressions() {
+                can_be_kept &= can_wait_for_values(&expression)?;
+            }
+        }
         Ok(match can_be_kept {
             true => TreeNodeRecursion::Continue,
             false => TreeNodeRecursion::Stop,
@@ -408,12 +457,38 @@ fn can_be_kept(scope: &Scope, plan: &LogicalPlan, has_parameters: bool) -> bool 
     can_be_kept && visited.is_ok()
 }
 
+/// Whether it is planned the same with any values.
+fn can_wait_for_values(expression: &Expr) -> DataFusionResult<bool> {
+    let is_obstacle = |expression: &Expr| {
+        Ok(match expression {
+            // What it is over no rows is found out while it becomes a join.
+            Expr::ScalarSubquery(subquery) => !subquery.outer_ref_columns.is_empty(),
+            Expr::InSubquery(found) => !found.subquery.outer_ref_columns.is_empty(),
+            Expr::Exists(found) => !found.subquery.outer_ref_columns.is_empty(),
+            // Its type may depend on a value, as that of `round(x, 2)` does.
+            Expr::ScalarFunction(call) => {
+                let mut has_placeholder = false;
+                for argument in &call.args {
+                    has_placeholder |=
+                        argument.exists(|inner| Ok(matches!(inner, Expr::Placeholder(_))))?;
+                }
+                has_placeholder
+            }
+            _ => false,
+        })
+    };
+    Ok(!expression.exists(is_obstacle)?)
+}
+
 /// What a plan takes, about: most are its columns, in each of its nodes, and its expressions.
 fn bytes(plan: &LogicalPlan) -> u64 {
     let mut bytes = 0;
     // It only fails where the closure does.
     let _ = plan.apply_with_subqueries(|node| {
-        let fields = node.schema().fields().len();
+        let mut fields = node.schema().fields().len();
+        if let LogicalPlan::TableScan(scan) = node {
+            fields += scan.source.schema().fields().len();
+        }
         bytes += size_of::<LogicalPlan>() + fields * size_of::<(TableReference, Field)>();
         for expression in node.expressions() {
             expression.apply(|_| {
@@ -445,8 +520,7 @@ struct Unopened {
 impl Unopened {
     /// Whether a table can take the place.
     fn is(&self, source: &dyn TableSource, filters: &[Expr]) -> bool {
-        let schema = source.schema();
-        (Arc::ptr_eq(&schema, &self.schema) || schema == self.schema)
+        is_same(&source.schema(), &self.schema)
             && exact(source, filters).is_ok_and(|exact| exact == self.exact)
     }
 }

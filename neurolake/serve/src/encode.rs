@@ -20,10 +20,14 @@ mod csv;
 pub(crate) mod json;
 mod text;
 
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::StreamWriter;
-use arrow::record_batch::RecordBatch;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use neurolake_query::{Error, Kind, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -227,4 +231,27 @@ pub fn pieces(batch: &RecordBatch) -> impl Iterator<Item = RecordBatch> + '_ {
     (0..rows)
         .step_by(step)
         .map(move |start| batch.slice(start, step.min(rows - start)))
+}
+/// The rows with columns as promised.
+pub(crate) fn conform(promised: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
+    let changed = || -> std::result::Result<RecordBatch, ArrowError> {
+        let strict = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        let columns = promised.fields().iter().zip(batch.columns());
+        let columns: std::result::Result<Vec<ArrayRef>, _> = columns
+            .map(|(field, column)| {
+                if field.data_type() == column.data_type() {
+                    return Ok(Arc::clone(column));
+                }
+                cast_with_options(column, field.data_type(), &strict)
+            })
+            .collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(Arc::clone(promised), columns?, &options)
+    };
+    changed().map_err(|error| {
+        Error::new(Kind::Internal, "the answer is not what was promised").with_source(error)
+    })
 }

@@ -166,21 +166,29 @@ impl Client {
     pub(crate) fn log(&self, id: &RequestId, form: &'static str, sql: &str) -> Log {
         Log::new(&self.shared, &self.principal, self.door, id, form, sql)
     }
+}
 
-    /// An answer was given again.
-    pub(crate) fn log_kept(&self, id: &RequestId, made: &Made, bytes: usize, began: Instant) {
-        let took = began.elapsed();
-        let ended = Ended {
-            begun: begun(&self.principal, self.door, id, made.statement.clone()),
-            outcome: "kept",
-            code: None,
-            tables: made.tables.clone(),
-            rows: None,
-            bytes,
-            milliseconds: millis(took).unsigned_abs(),
-        };
-        end(&self.shared, None, ended, "", took);
-    }
+/// An answer was given again.
+pub(crate) fn log_kept(
+    shared: &Shared,
+    principal: &Principal,
+    door: &'static str,
+    id: &RequestId,
+    made: &Made,
+    bytes: usize,
+    began: Instant,
+) {
+    let took = began.elapsed();
+    let ended = Ended {
+        begun: begun(principal, door, id, made.statement.clone()),
+        outcome: "kept",
+        code: None,
+        tables: made.tables.clone(),
+        rows: None,
+        bytes,
+        milliseconds: millis(took).unsigned_abs(),
+    };
+    end(shared, None, ended, "", took);
 }
 
 fn end(shared: &Shared, number: Option<u64>, ended: Ended, form: &str, took: Duration) {

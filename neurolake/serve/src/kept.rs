@@ -1,4 +1,4 @@
-//! Answers that are kept, as the bytes that were sent.
+//! Answers that are kept, as they were sent.
 //!
 //! A kept answer is given again as long as every table that it was made from is at the same version,
 //! which is looked up each time: nothing is served because it is young, unless the client says how old it
@@ -7,9 +7,10 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use arrow_flight::FlightData;
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,19 +21,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use neurolake_query::Inputs;
+use neurolake_query::{Inputs, timeout};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
-use ring::digest::{Context, SHA256};
+use ring::digest::{Context, Digest, SHA256, digest};
 use tokio::sync::OwnedMutexGuard;
 
-use crate::accounts::Client;
+use crate::accounts::{Client, Principal};
 use crate::doors::Shared;
 use crate::identity::RequestId;
-use crate::{graphql, rest, sql};
+use crate::journal::log_kept;
+use crate::{graphql, pg, rest, sql};
 
 /// How long one waits for an answer that another request is about to get.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How old versions may be that a statement reads which doesn't say.
+pub(crate) const USUAL: Duration = Duration::from_millis(500);
 /// The part of the memory that one answer may take.
 const SHARE: usize = 16;
 /// What an answer takes besides its bytes.
@@ -62,46 +66,51 @@ pub(crate) struct Entry {
 
 /// A question: who may see what, and all that decides about the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key([u8; 32]);
+pub(crate) struct Key([u8; 32]);
 
 impl Key {
-    fn new(sight: &str, parts: &axum::http::request::Parts, query: &str, body: &[u8]) -> Self {
+    /// `form` tells doors apart.
+    pub(crate) fn new<'a>(
+        principal: &'a Principal,
+        form: &'a str,
+        parts: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Self {
         let mut context = Context::new(&SHA256);
-        let mut part = |bytes: &[u8]| {
-            context.update(&bytes.len().to_le_bytes());
-            context.update(bytes);
-        };
-        part(sight.as_bytes());
-        part(parts.method.as_str().as_bytes());
-        part(parts.uri.path().as_bytes());
-        part(query.as_bytes());
-        let deciding = [
-            header::ACCEPT,
-            header::CONTENT_TYPE,
-            header::RANGE,
-            rest::PREFER,
-        ];
-        for name in deciding {
-            for value in parts.headers.get_all(name) {
-                part(value.as_bytes());
-            }
-            part(b"");
+        for part in [principal.sight.as_bytes(), form.as_bytes()]
+            .into_iter()
+            .chain(parts)
+        {
+            context.update(&part.len().to_le_bytes());
+            context.update(part);
         }
-        part(body);
         let mut key = [0; 32];
         key.copy_from_slice(context.finish().as_ref());
         Self(key)
     }
 
-    /// The tag of the answer from these versions.
-    fn tag(&self, inputs: &Inputs) -> HeaderValue {
-        let mut context = Context::new(&SHA256);
-        context.update(&self.0);
-        context.update(inputs.tag().as_bytes());
-        let digest = context.finish();
-        // Weak: the bytes may be compressed, and rows without an order may come in another.
-        let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
-        HeaderValue::from_str(&tag).expect("it holds only letters and digits")
+    fn of_http(
+        principal: &Principal,
+        parts: &axum::http::request::Parts,
+        query: &str,
+        body: &[u8],
+    ) -> Self {
+        let mut deciding: Vec<&[u8]> = vec![
+            parts.method.as_str().as_bytes(),
+            parts.uri.path().as_bytes(),
+            query.as_bytes(),
+        ];
+        for name in [
+            header::ACCEPT,
+            header::CONTENT_TYPE,
+            header::RANGE,
+            rest::PREFER,
+        ] {
+            let values = parts.headers.get_all(name).iter();
+            deciding.extend(values.map(HeaderValue::as_bytes));
+            deciding.push(b"");
+        }
+        deciding.push(body);
+        Self::new(principal, "http", deciding)
     }
 }
 
@@ -113,11 +122,11 @@ enum Known {
     Nothing,
 }
 
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    bytes: Bytes,
-    made: Made,
+pub(crate) struct Answer {
+    pub(crate) content: Content,
+    pub(crate) made: Made,
+    /// What it takes.
+    pub(crate) bytes: usize,
     /// When it was known to hold.
     checked: Mutex<Instant>,
     since: DateTime<Utc>,
@@ -126,13 +135,24 @@ struct Answer {
     hits: AtomicU64,
 }
 
+/// An answer in the words of a protocol.
+pub(crate) enum Content {
+    Http {
+        status: StatusCode,
+        headers: HeaderMap,
+        bytes: Bytes,
+    },
+    Postgres(pg::Written),
+    Flight(Vec<FlightData>),
+}
+
 #[derive(Clone)]
 struct Weight;
 
 impl Weighter<Key, Known> for Weight {
     fn weight(&self, _: &Key, known: &Known) -> u64 {
         match known {
-            Known::Answer(answer) => answer.bytes.len() as u64 + ENTRY_BYTES,
+            Known::Answer(answer) => answer.bytes as u64 + ENTRY_BYTES,
             Known::Nothing => ENTRY_BYTES,
         }
     }
@@ -143,6 +163,8 @@ type Flights = HashMap<Key, Arc<tokio::sync::Mutex<()>>>;
 
 /// The answers.
 pub(crate) struct Kept {
+    /// A digest of the catalog, which defines views. Made when it is first wanted.
+    catalog: OnceLock<Digest>,
     answers: Cache<Key, Known, Weight>,
     flights: Mutex<Flights>,
     /// Bytes of one answer at most; none are kept for 0.
@@ -152,10 +174,29 @@ pub(crate) struct Kept {
 impl Kept {
     pub(crate) fn new(bytes: usize) -> Self {
         Self {
+            catalog: OnceLock::new(),
             answers: Cache::with_weighter(1024, bytes as u64, Weight),
             flights: Mutex::default(),
             most: bytes / SHARE,
         }
+    }
+
+    /// The tag of the answer from these versions, the same in every server of this catalog.
+    fn tag(&self, shared: &Shared, key: &Key, inputs: &Inputs) -> HeaderValue {
+        let catalog = self.catalog.get_or_init(|| {
+            let catalog = serde_json::to_vec(&shared.lake.catalog().databases);
+            let catalog = catalog.expect("it is served as JSON");
+            digest(&SHA256, &catalog)
+        });
+        let mut context = Context::new(&SHA256);
+        context.update(env!("CARGO_PKG_VERSION").as_bytes());
+        context.update(catalog.as_ref());
+        context.update(&key.0);
+        context.update(inputs.tag().as_bytes());
+        let digest = context.finish();
+        // Weak: the bytes may be compressed, and rows without an order may come in another.
+        let tag = format!("W/\"{}\"", URL_SAFE_NO_PAD.encode(&digest.as_ref()[..16]));
+        HeaderValue::from_str(&tag).expect("it holds only letters and digits")
     }
 
     /// How many there are.
@@ -181,7 +222,7 @@ impl Kept {
             since: answer.since,
             role: answer.role.clone(),
             tables: answer.made.tables.join(", "),
-            bytes: answer.bytes.len() as u64 + ENTRY_BYTES,
+            bytes: answer.bytes as u64 + ENTRY_BYTES,
             hits: answer.hits.load(Ordering::Relaxed),
             statement: answer.made.statement.clone(),
         };
@@ -196,7 +237,7 @@ impl Kept {
     }
 
     /// The kept answer, if it holds.
-    async fn valid(&self, client: &Client, asked: &Asked) -> Option<Arc<Answer>> {
+    async fn valid(&self, principal: &Principal, asked: &Asked) -> Option<Arc<Answer>> {
         let Known::Answer(answer) = self.answers.get(&asked.key)? else {
             return None;
         };
@@ -205,16 +246,64 @@ impl Kept {
             return (age <= most).then_some(answer);
         }
         let began = Instant::now();
-        if client
-            .principal
-            .lake
-            .is_unchanged(&answer.made.inputs)
-            .await
-        {
+        if principal.lake.is_unchanged(&answer.made.inputs).await {
             *answer.checked() = began;
             return Some(answer);
         }
         None
+    }
+
+    /// The same as [`Self::find`] for a statement with a deadline.
+    ///
+    /// # Errors
+    /// The deadline is over.
+    pub(crate) async fn find_in_time(
+        shared: &Arc<Shared>,
+        principal: &Principal,
+        asked: &Asked,
+        deadline: Option<Duration>,
+    ) -> neurolake_query::Result<Found> {
+        let found = Self::find(shared, principal, asked);
+        match deadline {
+            Some(length) => tokio::time::timeout(length, found)
+                .await
+                .map_err(|_| timeout(length)),
+            None => Ok(found.await),
+        }
+    }
+
+    /// Looks for an answer, and waits where somebody else is about to have it.
+    pub(crate) async fn find(shared: &Arc<Shared>, principal: &Principal, asked: &Asked) -> Found {
+        let kept = &shared.kept;
+        if let Some(answer) = kept.valid(principal, asked).await {
+            return Found::Answer(answer);
+        }
+        let mut turn = None;
+        if !kept.is_in_vain(&asked.key) {
+            turn = kept.queue(&asked.key).await;
+            // It may be there by now.
+            if let Some(answer) = kept.valid(principal, asked).await {
+                kept.land(&asked.key, turn);
+                return Found::Answer(answer);
+            }
+        }
+        let mut recorder = Recorder {
+            shared: Arc::clone(shared),
+            key: asked.key,
+            role: principal.role().to_owned(),
+            bytes: 0,
+            turn,
+            began: Instant::now(),
+        };
+        if kept.is_in_vain(&asked.key) {
+            recorder.land();
+        }
+        Found::Nothing(recorder)
+    }
+
+    /// Whether any answer is kept.
+    pub(crate) fn is_on(&self) -> bool {
+        self.most > 0
     }
 
     fn is_in_vain(&self, key: &Key) -> bool {
@@ -240,9 +329,16 @@ impl Kept {
 }
 
 /// A request as far as it decides about its answer.
-struct Asked {
-    key: Key,
-    max_staleness: Option<Duration>,
+pub(crate) struct Asked {
+    pub(crate) key: Key,
+    pub(crate) max_staleness: Option<Duration>,
+}
+
+/// What there is for a question.
+pub(crate) enum Found {
+    Answer(Arc<Answer>),
+    /// Whoever asks is to answer, and to keep the answer.
+    Nothing(Recorder),
 }
 
 /// Gives an answer that is kept, or keeps the one that is given.
@@ -267,46 +363,32 @@ pub(crate) async fn keep(client: Client, request: Request, next: Next) -> Respon
         false => sql::Freshness::of(query),
     };
     let asked = Asked {
-        key: Key::new(&client.principal.sight, &parts, &freshness.rest, &body),
+        key: Key::of_http(&client.principal, &parts, &freshness.rest, &body),
         max_staleness: freshness.max_staleness,
     };
     let if_none_match = parts.headers.get(header::IF_NONE_MATCH).cloned();
     let request = Request::from_parts(parts, Body::from(body));
     // Whoever asks for a version wants it looked up.
-    if kept.most == 0 || freshness.has_min_version {
+    if !kept.is_on() || freshness.has_min_version {
         return next.run(request).await;
     }
     let known = if_none_match.as_ref();
     let began = Instant::now();
-    if let Some(answer) = kept.valid(&client, &asked).await {
-        return answer.respond(&client, &id, known, began);
+    match Kept::find(&shared, &client.principal, &asked).await {
+        Found::Answer(answer) => answer.respond(&client, &id, known, began),
+        Found::Nothing(recorder) => recorder.record(next.run(request).await, known).await,
     }
-    let mut turn = None;
-    if !kept.is_in_vain(&asked.key) {
-        turn = kept.queue(&asked.key).await;
-        // It may be there by now.
-        if let Some(answer) = kept.valid(&client, &asked).await {
-            kept.land(&asked.key, turn);
-            return answer.respond(&client, &id, known, began);
-        }
-    }
-    let mut recorder = Recorder {
-        shared: Arc::clone(&shared),
-        key: asked.key,
-        role: client.principal.role().to_owned(),
-        turn,
-        began: Instant::now(),
-    };
-    if kept.is_in_vain(&asked.key) {
-        recorder.land();
-    }
-    recorder.record(next.run(request).await, known).await
 }
 
 impl Answer {
     fn checked(&self) -> MutexGuard<'_, Instant> {
         // Nothing can panic while it is held.
         self.checked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It is given again.
+    pub(crate) fn is_used(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
     }
 
     fn respond(
@@ -316,16 +398,26 @@ impl Answer {
         known: Option<&HeaderValue>,
         began: Instant,
     ) -> Response {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        let tag = self.headers.get(header::ETAG);
+        let Content::Http {
+            status,
+            headers,
+            bytes,
+        } = &self.content
+        else {
+            unreachable!("the key of an answer tells its door");
+        };
+        self.is_used();
+        let tag = headers.get(header::ETAG);
         let is_known = tag.is_some_and(|tag| is_known(known, tag));
-        let sent = if is_known { 0 } else { self.bytes.len() };
-        client.log_kept(id, &self.made, sent, began);
+        let sent = if is_known { 0 } else { bytes.len() };
+        let Client {
+            shared, principal, ..
+        } = client;
+        log_kept(shared, principal, client.door, id, &self.made, sent, began);
         if is_known {
-            return unchanged(self.headers.clone());
+            return unchanged(headers.clone());
         }
-        let body = Body::from(self.bytes.clone());
-        (self.status, self.headers.clone(), body).into_response()
+        (*status, headers.clone(), Body::from(bytes.clone())).into_response()
     }
 }
 
@@ -346,24 +438,54 @@ fn is_known(known: Option<&HeaderValue>, tag: &HeaderValue) -> bool {
 }
 
 /// Takes an answer down while it is sent.
-struct Recorder {
+pub(crate) struct Recorder {
     shared: Arc<Shared>,
     key: Key,
     role: String,
+    /// Of the answer so far.
+    bytes: usize,
     /// Others wait as long as this is held.
     turn: Option<OwnedMutexGuard<()>>,
     began: Instant,
 }
 
 impl Recorder {
-    fn land(&mut self) {
+    /// Lets those go on who wait for the answer.
+    pub(crate) fn land(&mut self) {
         let turn = self.turn.take();
         self.shared.kept.land(&self.key, turn);
     }
 
     /// There is nothing to keep.
-    fn give_up(&mut self) {
+    pub(crate) fn give_up(&mut self) {
         self.shared.kept.answers.insert(self.key, Known::Nothing);
+        self.land();
+    }
+
+    /// Whether an answer with so many more bytes can still be kept.
+    pub(crate) fn takes(&mut self, bytes: usize) -> bool {
+        self.bytes += bytes;
+        let fits = self.bytes <= self.shared.kept.most;
+        if !fits {
+            self.give_up();
+        }
+        fits
+    }
+
+    /// Keeps the whole answer.
+    pub(crate) fn keep(&mut self, content: Content, made: Made) {
+        let answer = Answer {
+            content,
+            made,
+            bytes: self.bytes,
+            // It was made from versions that were the newest about then.
+            checked: Mutex::new(self.began.checked_sub(USUAL).unwrap_or(self.began)),
+            since: Utc::now(),
+            role: self.role.clone(),
+            hits: AtomicU64::new(0),
+        };
+        let answers = &self.shared.kept.answers;
+        answers.insert(self.key, Known::Answer(Arc::new(answer)));
         self.land();
     }
 
@@ -375,7 +497,8 @@ impl Recorder {
             self.give_up();
             return response;
         };
-        let tag = self.key.tag(&made.inputs);
+        let shared = &self.shared;
+        let tag = shared.kept.tag(shared, &self.key, &made.inputs);
         let is_known = is_known(known, &tag);
         let headers = response.headers_mut();
         headers.insert(header::ETAG, tag);
@@ -446,13 +569,11 @@ impl Recording {
     }
 
     fn take(&mut self, bytes: &Bytes) {
-        let most = self.recorder.shared.kept.most;
         let Some(taken) = &mut self.taken else { return };
-        if taken.len() + bytes.len() > most {
-            self.taken = None;
-            self.recorder.give_up();
-        } else {
+        if self.recorder.takes(bytes.len()) {
             taken.extend_from_slice(bytes);
+        } else {
+            self.taken = None;
         }
     }
 
@@ -461,19 +582,12 @@ impl Recording {
         else {
             return;
         };
-        let answer = Answer {
+        let content = Content::Http {
             status,
             headers,
             bytes: bytes.into(),
-            made,
-            checked: Mutex::new(self.recorder.began),
-            since: Utc::now(),
-            role: self.recorder.role.clone(),
-            hits: AtomicU64::new(0),
         };
-        let answers = &self.recorder.shared.kept.answers;
-        answers.insert(self.recorder.key, Known::Answer(Arc::new(answer)));
-        self.recorder.land();
+        self.recorder.keep(content, made);
     }
 }
 

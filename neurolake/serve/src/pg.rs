@@ -6,12 +6,14 @@
 //! a deadline or a client that is gone ends it.
 //!
 //! Read in this order: [`PgDoor`] (listens), `connection` (one client's messages), `login` (who it is), `statement`
-//! (what it asks for), `variables` (what it sets), `rows` (a running statement), `wire` (types and
-//! values), `spelling` (values as text), `numeric` (numbers), `copy`, `error`.
+//! (what it asks for), `variables` (what it sets), `rows` (a running statement), `kept` (rows that are
+//! sent again), `wire` (types and values), `spelling` (values as text), `numeric` (numbers), `copy`,
+//! `error`.
 
 mod connection;
 mod copy;
 mod error;
+mod kept;
 mod login;
 mod numeric;
 mod rows;
@@ -34,6 +36,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use self::connection::Connection;
+pub(crate) use self::kept::Written;
 use self::login::Scram;
 pub use self::login::Tls;
 use crate::doors::{Doors, Shared};

@@ -15,6 +15,7 @@ use crate::accounts::Client;
 use crate::encode::Format;
 use crate::format;
 use crate::identity::RequestId;
+use crate::kept::USUAL;
 use crate::parameters;
 use crate::refusal::Refusal;
 use crate::turn::{Manner, Turn};
@@ -137,7 +138,9 @@ fn asked(
         format: format::wanted(named, headers)?,
         request: query::Request {
             parameters: parameters::from_json(values)?,
-            max_staleness: max_staleness(options.max_staleness.as_deref())?,
+            // More is for answers that are kept: they say when they were right.
+            max_staleness: max_staleness(options.max_staleness.as_deref())?
+                .filter(|most| *most < USUAL),
             min_versions: min_versions(options.min_version.as_deref())?,
             ..query::Request::new(sql)
         },

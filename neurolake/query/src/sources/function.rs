@@ -200,6 +200,8 @@ impl Call {
             .await
             .map_err(|mut error| {
                 error.message = format!("the function table `{name}` failed: {}", error.message);
+                // Of a statement that the client has never seen.
+                error.position = None;
                 error
             })?;
         let (state, plan) = frame.into_parts();

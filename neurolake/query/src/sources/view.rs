@@ -13,6 +13,7 @@ use neurolake_model as model;
 use crate::error::{Error, Kind, Result};
 use crate::inputs::is_repeatable;
 use crate::lake::Scope;
+use crate::plans::reads_only_tables;
 use crate::session;
 use crate::sources::conform::conform;
 use crate::sources::{Declared, Source, without_versions};
@@ -36,7 +37,7 @@ impl View {
         let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())])
             .execute_and_check(plan, state.config_options(), |_, _| {})
             .map_err(|error| blame(error.into(), &name, scope))?;
-        if !is_repeatable(&plan) {
+        if !is_repeatable(&plan) || !reads_only_tables(scope, &plan) {
             scope.pins.noted().changes();
         }
         let columns = &self.declared.table.columns;

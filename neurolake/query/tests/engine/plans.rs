@@ -126,7 +126,7 @@ async fn values_are_put_into_plans_of_every_shape_of_table() {
                         let count: usize = batches.iter().map(RecordBatch::num_rows).sum();
                         let columns = batches.iter().map(|batch| batch.column(0));
                         let nulls: usize = columns.map(|column| column.null_count()).sum();
-                        vec![format!("{count}, {}", count - nulls)]
+                        vec![format!("{count} | {}", count - nulls)]
                     } else {
                         rows(&batches)
                     };
@@ -179,9 +179,17 @@ async fn a_kept_plan_reads_the_newest_version() {
     let sql = "select * from db.t where id > $1";
     let after = [ScalarValue::Int64(Some(0))];
     let old = "select count(*) from db.\"t@0\"";
+    // What BI tools ask for the columns.
+    let probe = "select * from db.t where false";
+    let columns = async || {
+        let answer = lake.query(Request::new(probe)).await.unwrap();
+        (answer.schema.fields().len(), answer.has_kept_plan)
+    };
+    assert_eq!(columns().await, (2, false));
+    assert_eq!(columns().await, (2, true));
     assert_eq!(
         told(&lake, sql, &after).await,
-        (vec!["1, x".into(), "2, x".into()], false)
+        (vec!["1 | x".into(), "2 | x".into()], false)
     );
     assert_eq!(told(&lake, old, &[]).await, (vec!["3".into()], false));
 
@@ -192,6 +200,8 @@ async fn a_kept_plan_reads_the_newest_version() {
     assert_eq!((found.len(), is_kept), (3, true));
     assert_eq!(told(&lake, old, &[]).await, (vec!["3".into()], true));
 
+    assert_eq!(columns().await, (2, true));
+
     // Another column is in the rows of `*`.
     let wider = opened(&world)
         .await
@@ -200,8 +210,63 @@ async fn a_kept_plan_reads_the_newest_version() {
     fresh(&lake).await;
     let (found, is_kept) = told(&lake, sql, &after).await;
     assert_eq!((found.len(), is_kept), (4, false));
-    assert!(found.contains(&"4, z, new".to_owned()), "{found:?}");
+    assert!(found.contains(&"4 | z | new".to_owned()), "{found:?}");
     assert!(told(&lake, sql, &after).await.1);
+    assert_eq!(columns().await, (3, false));
+}
+
+/// What is decided by values alone is as it would be with values that are written out.
+#[tokio::test(flavor = "multi_thread")]
+async fn values_decide_as_if_they_were_written_out() {
+    let world = World::new();
+    let table = opened(&world).await;
+    table.write([numbered(0..3, &[("a", "x")])]).await.unwrap();
+    let lake = world.lake(&["t"]);
+    for (sql, values) in [
+        // An id that has no rows counts none of them.
+        (
+            "select t.id, (select count(*) from db.t u where u.id = t.id + 1 having count(*) < $1) from db.t",
+            vec![ScalarValue::from(5_i64)],
+        ),
+        (
+            "select t.id, (select count(*) + $1 from db.t u where u.id = t.id + 1) from db.t",
+            vec![ScalarValue::from(5_i64)],
+        ),
+        (
+            "select id from db.t where exists (select 1 from db.t u where u.id = t.id + $1)",
+            vec![ScalarValue::from(1_i64)],
+        ),
+        // The type of `round` depends on how many digits are wanted.
+        (
+            "select sum(round(cast(id as decimal(12, 4)), $1)), max(round(cast(id as decimal(12, 4)), $1)) from db.t",
+            vec![ScalarValue::from(2_i64)],
+        ),
+        (
+            "select id from db.t where round(cast(id as decimal(12, 4)), $1) > 1.5 and id < $2",
+            vec![ScalarValue::from(2_i64), ScalarValue::from(9_i64)],
+        ),
+        (
+            "select id, $1 in (1, 2), case when id = $1 then $2 else a end from db.t order by id + $1",
+            vec![ScalarValue::from(1_i64), ScalarValue::from("one")],
+        ),
+        (
+            "select id % $1 as rest, sum(id * $1) from db.t group by 1 having sum(id) > $2",
+            vec![ScalarValue::from(2_i64), ScalarValue::from(0_i64)],
+        ),
+    ] {
+        let mut written = sql.to_owned();
+        for (number, value) in (1..).zip(&values) {
+            let value = match value {
+                ScalarValue::Utf8(Some(text)) => format!("'{text}'"),
+                value => value.to_string(),
+            };
+            written = written.replace(&format!("${number}"), &value);
+        }
+        let wanted = told(&lake, &written, &[]).await.0;
+        for _ in 0..3 {
+            assert_eq!(told(&lake, sql, &values).await.0, wanted, "{sql}");
+        }
+    }
 }
 
 /// A filter on a partition column is not looked at again, one on any other column is.

@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use arrow::array::ArrayRef;
-use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use arrow_flight::{FlightData, IpcMessage};
 use futures::stream::BoxStream;
 use futures::{StreamExt, stream};
@@ -20,9 +18,10 @@ use super::parameters;
 use super::seal::Statement;
 use crate::accounts::Principal;
 use crate::doors::Shared;
-use crate::encode::pieces;
+use crate::encode::{conform, pieces};
 use crate::identity::RequestId;
-use crate::journal::Log;
+use crate::journal::{Log, log_kept};
+use crate::kept::{Answer, Asked, Content, Found, Kept, Key, Recorder};
 use crate::running::Task;
 
 /// Messages of an answer that wait for the client.
@@ -151,22 +150,105 @@ async fn run(
     start: Start,
     sender: &Sender,
 ) -> std::result::Result<(), Status> {
+    let id = RequestId::fresh();
+    let failed = |error| with_id(of_engine(&error), &id);
+    let recorder = match find(shared, &start).await.map_err(failed)? {
+        Some(Found::Answer(answer)) => {
+            let again = send_again(shared, &start, &id, sender, &answer).await;
+            return again.map_err(failed);
+        }
+        Some(Found::Nothing(recorder)) => Some(recorder),
+        None => None,
+    };
     let Ok(admitted) = shared.admission.admit().await else {
         return Err(busy());
     };
-    let id = RequestId::fresh();
     let sql = start.statement.sql.clone();
     let mut log = Log::new(shared, &start.principal, "flight", &id, "arrow", &sql);
-    let outcome = produce(start, sender, &mut log).await;
+    let outcome = produce(start, sender, &mut log, recorder).await;
     log.end(&outcome, sender.is_closed());
     let seen = outcome.as_ref().copied();
     shared.health.saw(&shared.lake, &sql, seen).await;
     // Whoever asks again after the end finds the place free.
     drop(admitted);
-    outcome.map_err(|error| with_id(of_engine(&error), &id))
+    outcome.map_err(failed)
 }
 
-async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
+/// The kept answer to a statement. `None`: none are kept.
+async fn find(shared: &Arc<Shared>, start: &Start) -> Result<Option<Found>> {
+    if !shared.kept.is_on() {
+        return Ok(None);
+    }
+    let Start {
+        principal,
+        statement,
+        deadline,
+    } = start;
+    let deciding: [&[u8]; 3] = [
+        statement.sql.as_bytes(),
+        &statement.parameters,
+        &statement.schema,
+    ];
+    let asked = Asked {
+        key: Key::new(principal, "flight", deciding),
+        max_staleness: None,
+    };
+    let found = Kept::find_in_time(shared, principal, &asked, *deadline).await?;
+    Ok(Some(found))
+}
+
+async fn send_again(
+    shared: &Shared,
+    start: &Start,
+    id: &RequestId,
+    sender: &Sender,
+    answer: &Answer,
+) -> Result<()> {
+    let began = Instant::now();
+    let Content::Flight(messages) = &answer.content else {
+        unreachable!("the key of an answer tells its door");
+    };
+    answer.is_used();
+    let bytes = messages.iter().map(|message| message.data_body.len()).sum();
+    let mut outcome = Ok(());
+    for message in messages {
+        outcome = give(sender, message.clone()).await;
+        if outcome.is_err() {
+            break;
+        }
+    }
+    let principal = &start.principal;
+    log_kept(shared, principal, "flight", id, &answer.made, bytes, began);
+    outcome
+}
+
+/// Takes messages down while they are sent.
+struct Recording {
+    recorder: Recorder,
+    /// `None`: they are too many.
+    messages: Option<Vec<FlightData>>,
+}
+
+impl Recording {
+    fn take(&mut self, message: &FlightData) {
+        let Some(messages) = &mut self.messages else {
+            return;
+        };
+        let bytes = message.data_header.len() + message.data_body.len();
+        if self.recorder.takes(size_of::<FlightData>() + bytes) {
+            messages.push(message.clone());
+        } else {
+            self.messages = None;
+        }
+    }
+}
+
+async fn produce(
+    start: Start,
+    sender: &Sender,
+    log: &mut Log,
+    recorder: Option<Recorder>,
+) -> Result<()> {
     let Start {
         principal,
         statement,
@@ -183,6 +265,16 @@ async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
         })
         .await?;
     log.answers(&mut answer);
+    let made = log.made(answer.inputs.take());
+    let mut recording = recorder.map(|mut recorder| {
+        if made.is_none() {
+            recorder.give_up();
+        }
+        Recording {
+            recorder,
+            messages: made.is_some().then(Vec::new),
+        }
+    });
     let schema = match &promised {
         Some(promised) => {
             check(promised, &answer.schema)?;
@@ -190,21 +282,38 @@ async fn produce(start: Start, sender: &Sender, log: &mut Log) -> Result<()> {
         }
         None => &answer.schema,
     };
+    let mut send = async |message: FlightData| {
+        if let Some(recording) = &mut recording {
+            recording.take(&message);
+            if sender.capacity() == 0 {
+                // Nobody waits for the end.
+                recording.recorder.land();
+            }
+        }
+        give(sender, message).await
+    };
     let mut messages = Messages::new();
-    give(sender, messages.schema(schema)).await?;
+    send(messages.schema(schema)).await?;
     while let Some(batch) = answer.stream.next().await {
         let batch = batch.map_err(Error::from)?;
         log.rows += batch.num_rows();
         let batch = match &promised {
+            // Planning promises less about nulls than the engine finds out when it simplifies the plan.
             Some(promised) => conform(promised, &batch)?,
             None => batch,
         };
         for piece in pieces(&batch) {
             for message in messages.batch(&piece)? {
                 log.bytes += message.data_body.len();
-                give(sender, message).await?;
+                send(message).await?;
             }
         }
+    }
+    // Nothing is missing.
+    if let (Some(mut recording), Some(made)) = (recording, made)
+        && let Some(messages) = recording.messages.take()
+    {
+        recording.recorder.keep(Content::Flight(messages), made);
     }
     Ok(())
 }
@@ -245,25 +354,4 @@ fn check(promised: &Schema, found: &Schema) -> Result<()> {
         "the columns of the answer have changed since the ticket was given",
     )
     .with_hint("ask again with the statement"))
-}
-
-/// The rows with columns as promised: planning promises less about nulls than the engine finds out
-/// when it simplifies the plan.
-fn conform(promised: &SchemaRef, batch: &RecordBatch) -> Result<RecordBatch> {
-    let changed = || -> std::result::Result<RecordBatch, arrow::error::ArrowError> {
-        let columns = promised.fields().iter().zip(batch.columns());
-        let columns: std::result::Result<Vec<ArrayRef>, _> = columns
-            .map(|(field, column)| {
-                if field.data_type() == column.data_type() {
-                    return Ok(Arc::clone(column));
-                }
-                cast(column, field.data_type())
-            })
-            .collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        RecordBatch::try_new_with_options(Arc::clone(promised), columns?, &options)
-    };
-    changed().map_err(|error| {
-        Error::new(Kind::Internal, "the answer is not what was promised").with_source(error)
-    })
 }

@@ -213,17 +213,19 @@ impl Connection {
         principal.ok_or_else(|| fatal(code::PROTOCOL, "nobody has logged in", None))
     }
 
-    /// Understands a statement on the threads of queries.
+    /// Understands and plans a statement on the threads of queries.
     async fn prepare(
         &self,
         sql: &str,
+        types: &[Option<Type>],
         statement: neurolake_query::datafusion::sql::sqlparser::ast::Statement,
     ) -> PgWireResult<Arc<Prepared>> {
         let session = self.session()?.clone();
         let (shared, principal) = (Arc::clone(&self.0.shared), Arc::clone(self.principal()?));
-        let sql = sql.to_owned();
+        let (sql, types) = (sql.to_owned(), types.to_vec());
         let task = Task::start(&self.0.shared, async move {
-            let prepared = Prepared::new(&shared, &principal, &session, &sql, statement);
+            let prepared =
+                Prepared::planned(&shared, &principal, &session, (&sql, &types), statement);
             let prepared = Box::pin(prepared);
             prepared.await.map(Arc::new)
         });
@@ -630,11 +632,9 @@ impl SimpleQueryHandler for Connection {
                 ))
                 .await?;
         }
-        for statement in statements {
-            let prepared = self.prepare(&query.query, statement).await?;
-            if !prepared.parameters.is_empty() {
-                return Err(error("42P02", "there is no parameter $1"));
-            }
+        for (number, statement) in statements.into_iter().enumerate() {
+            // Nobody asks for its columns before it runs.
+            let prepared = Arc::new(Prepared::new(&query.query, number, statement)?);
             let reply = self
                 .execute(client, &prepared, None, &Format::UnifiedText)
                 .await?;
@@ -693,7 +693,7 @@ impl QueryParser for Connection {
         &self,
         _client: &C,
         sql: &str,
-        _types: &[Option<Type>],
+        types: &[Option<Type>],
     ) -> PgWireResult<Option<Self::Statement>>
     where
         C: ClientInfo + Unpin + Send + Sync,
@@ -708,7 +708,7 @@ impl QueryParser for Connection {
                 "cannot insert multiple commands into a prepared statement",
             ));
         }
-        self.prepare(sql, statement).await.map(Some)
+        self.prepare(sql, types, statement).await.map(Some)
     }
 
     fn get_parameter_types(&self, prepared: &Self::Statement) -> PgWireResult<Vec<Type>> {

@@ -93,6 +93,10 @@ pub(super) fn of_engine_in(failed: &Error, sql: &str) -> PgWireError {
     let error = of_engine(failed);
     match (error, failed.position) {
         (PgWireError::UserError(mut info), Some(position)) => {
+            // Clients read it from its own field.
+            let Position { line, column } = position;
+            let place = format!(" at line {line}, column {column}");
+            info.message = info.message.replace(&place, "");
             info.position = characters_until(position, sql).map(|number| number.to_string());
             PgWireError::UserError(info)
         }
@@ -131,10 +135,12 @@ fn code_of(failed: &Error) -> &'static str {
 
 /// The codes of PostgreSQL's Appendix A for what the engine only tells in words.
 fn by_words(message: &str) -> Option<&'static str> {
-    const BEGINNINGS: [(&str, &str); 11] = [
+    const BEGINNINGS: [(&str, &str); 12] = [
         ("there is no column", "42703"),
         // undefined_function
         ("there is no function", "42883"),
+        // undefined_parameter
+        ("there is no parameter", "42P02"),
         ("no function matches", "42883"),
         ("cannot coerce arithmetic expression", "42883"),
         ("divide by zero", "22012"),

@@ -3,18 +3,21 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use neurolake_query::datafusion::sql::sqlparser::ast::{
     self, CloseCursor, CopySource, CopyTarget, DeclareType, DiscardObject, Expr, FetchDirection,
     Reset, Set, TransactionIsolationLevel, TransactionMode, Value,
 };
 use neurolake_query::pg::{self, Parameter, Planned, Session};
+use pgwire::api::Type;
 use pgwire::api::portal::Format;
+use pgwire::api::results::FieldInfo;
 use pgwire::error::{PgWireError, PgWireResult};
 use tokio::time::Instant;
 
 use super::copy::Shape;
 use super::error::{code, error, error_with_hint, of_engine_in};
-use super::wire::Columns;
+use super::wire::{Columns, types_of};
 use crate::accounts::Principal;
 use crate::doors::Shared;
 use crate::identity::RequestId;
@@ -26,12 +29,17 @@ const FRESH: Duration = Duration::from_millis(500);
 
 /// A statement that was parsed and, if it reads tables, planned once.
 pub(super) struct Prepared {
+    /// All that the client sent.
     pub(super) sql: String,
+    /// It, and which of its statements this is.
+    pub(super) text: String,
     pub(super) statement: ast::Statement,
     pub(super) action: Action,
     /// Parameters `$1`, `$2`...
     pub(super) parameters: Vec<Parameter>,
-    pub(super) schema: Option<arrow::datatypes::SchemaRef>,
+    pub(super) schema: Option<SchemaRef>,
+    /// Types of its columns as the client was told.
+    told: Option<Vec<Type>>,
     /// Names of columns that the statement gives none.
     pub(super) names: Vec<Option<String>>,
     plan: Mutex<Option<(Instant, Planned)>>,
@@ -73,31 +81,40 @@ pub(super) enum Action {
 }
 
 impl Prepared {
-    /// Understands a statement, and plans it if it reads.
-    pub(super) async fn new(
-        shared: &Arc<Shared>,
-        principal: &Principal,
-        session: &Session,
-        sql: &str,
-        statement: ast::Statement,
-    ) -> PgWireResult<Self> {
+    /// Understands a statement.
+    pub(super) fn new(sql: &str, number: usize, statement: ast::Statement) -> PgWireResult<Self> {
         let (action, statement) = understand(statement)?;
-        let reads = matches!(
-            action,
-            Action::Query(_) | Action::Copy(_) | Action::Declare { .. }
-        );
-        let mut prepared = Self {
+        Ok(Self {
             sql: sql.to_owned(),
+            text: format!("{number} {sql}"),
             names: pg::column_names(&statement),
             statement,
             action,
             parameters: Vec::new(),
             schema: None,
+            told: None,
             plan: Mutex::default(),
-        };
+        })
+    }
+
+    /// Understands a statement, and plans it if it reads.
+    pub(super) async fn planned(
+        shared: &Arc<Shared>,
+        principal: &Principal,
+        session: &Session,
+        (sql, types): (&str, &[Option<Type>]),
+        statement: ast::Statement,
+    ) -> PgWireResult<Self> {
+        let mut prepared = Self::new(sql, 0, statement)?;
+        let reads = matches!(
+            prepared.action,
+            Action::Query(_) | Action::Copy(_) | Action::Declare { .. }
+        );
         if reads {
             let engine = |failed| of_engine_in(&failed, sql);
-            let planned = session.plan(&prepared.statement, None).await;
+            let planned = session
+                .plan(&prepared.statement, &prepared.text, None)
+                .await;
             if let Err(failed) = &planned {
                 // A statement that is fine has its line when it runs.
                 let id = RequestId::fresh();
@@ -107,7 +124,16 @@ impl Prepared {
             }
             let planned = planned.map_err(engine)?;
             prepared.parameters = planned.parameters().map_err(engine)?;
-            prepared.schema = Some(planned.schema());
+            let types = types_of(types, &prepared.parameters)?;
+            let mut schema = Schema::clone(&planned.schema_with(&types));
+            if !types.is_empty() {
+                // What depends on values may be null.
+                schema.fields = nullable(&schema.fields);
+            }
+            let columns = Columns::new(&schema, &Format::UnifiedText)?;
+            let told = columns.fields.iter().map(|field| field.datatype().clone());
+            prepared.told = Some(told.collect());
+            prepared.schema = Some(Arc::new(schema));
             prepared.plan = Mutex::new(Some((Instant::now(), planned)));
         }
         Ok(prepared)
@@ -120,6 +146,14 @@ impl Prepared {
         (made.elapsed() < FRESH).then_some(planned)
     }
 
+    /// Whether these are the columns that the client was told of, if it was.
+    pub(super) fn is_as_told(&self, columns: &Columns) -> bool {
+        self.told.as_ref().is_none_or(|told| {
+            let found = columns.fields.iter().map(FieldInfo::datatype);
+            found.eq(told)
+        })
+    }
+
     /// Columns of rows that it answers with; `None`: none.
     pub(super) fn columns(&self, format: &Format) -> PgWireResult<Option<Columns>> {
         match (&self.action, &self.schema) {
@@ -129,6 +163,13 @@ impl Prepared {
             _ => Ok(None),
         }
     }
+}
+
+fn nullable(fields: &Fields) -> Fields {
+    let fields = fields.iter();
+    fields
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect()
 }
 
 /// The statements of a text.

@@ -16,11 +16,12 @@ use arrow_pg::datatypes::{
 };
 use arrow_pg::row_encoder::RowEncoder;
 use neurolake_query::datafusion::common::{ParamValues, ScalarValue};
-use neurolake_query::pg::{Parameter, type_modifier};
+use neurolake_query::pg::{Parameter, type_modifier, without_number};
 use neurolake_query::{Error, Kind, Result};
 use pgwire::api::Type;
 use pgwire::api::portal::{Format, Portal};
 use pgwire::api::results::{FieldFormat, FieldInfo};
+use pgwire::api::stmt::StoredStatement;
 use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 
@@ -108,25 +109,25 @@ impl Columns {
 
     /// The same columns with the names that PostgreSQL gives to those without one.
     pub(super) fn named(mut self, names: &[Option<String>]) -> Self {
-        if names.iter().any(Option::is_some) {
-            let fields =
-                self.fields
-                    .iter()
-                    .enumerate()
-                    .map(|(index, field)| match names.get(index) {
-                        Some(Some(name)) => FieldInfo::new(
-                            name.clone(),
-                            None,
-                            None,
-                            field.datatype().clone(),
-                            field.format(),
-                        )
-                        .with_type_size(field.type_size())
-                        .with_type_modifier(field.type_modifier()),
-                        _ => field.clone(),
-                    });
-            self.fields = Arc::new(fields.collect());
-        }
+        let fields = self.fields.iter().enumerate().map(|(index, field)| {
+            let name = match names.get(index) {
+                Some(Some(name)) => name,
+                _ => without_number(field.name()),
+            };
+            if name == field.name() {
+                return field.clone();
+            }
+            FieldInfo::new(
+                name.to_owned(),
+                None,
+                None,
+                field.datatype().clone(),
+                field.format(),
+            )
+            .with_type_size(field.type_size())
+            .with_type_modifier(field.type_modifier())
+        });
+        self.fields = Arc::new(fields.collect());
         self
     }
 
@@ -179,7 +180,8 @@ fn form(data_type: &DataType) -> Form {
         DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
             Form::Cast(DataType::Decimal128(*precision, *scale))
         }
-        DataType::Decimal256(..) => Form::Cast(DataType::Utf8),
+        // A null that has no type is text.
+        DataType::Decimal256(..) | DataType::Null => Form::Cast(DataType::Utf8),
         DataType::Interval(_) => Form::Interval,
         DataType::FixedSizeBinary(_) => Form::Cast(DataType::Binary),
         DataType::Dictionary(_, values) => inner(values),
@@ -325,6 +327,64 @@ pub(super) fn parameter_type(parameter: &Parameter) -> PgWireResult<Type> {
     }
 }
 
+/// What the statement wants of a value, where that is how the client's type is to be read. A number
+/// stays what the client says: `7 / $1` is another one for 2.0 than for 2.
+fn inferred<'a>(said: Option<&Type>, wanted: &'a Parameter) -> Option<&'a DataType> {
+    let data_type = wanted.data_type.as_ref()?;
+    let is_read_so = match said {
+        Some(&(Type::INT2 | Type::INT4 | Type::INT8 | Type::FLOAT4 | Type::FLOAT8)) => false,
+        Some(&Type::NUMERIC) => matches!(data_type, DataType::Decimal128(..)),
+        Some(&(Type::TIMESTAMP | Type::TIMESTAMPTZ)) => {
+            matches!(data_type, DataType::Timestamp(..))
+        }
+        Some(&Type::DATE) => matches!(data_type, DataType::Date32),
+        _ => true,
+    };
+    is_read_so.then_some(data_type)
+}
+
+/// An integer as the statement wants it, if it fits.
+fn fitted(value: &mut ScalarValue, wanted: &Parameter) {
+    if let Some(data_type) = &wanted.data_type
+        && data_type.is_integer()
+        && value.data_type().is_integer()
+        && let Ok(fitted) = value.cast_to(data_type)
+        && fitted.is_null() == value.is_null()
+    {
+        *value = fitted;
+    }
+}
+
+/// Types of the values to come, by what the client says and else by what the statement wants.
+pub(super) fn types_of(
+    given: &[Option<Type>],
+    wanted: &[Parameter],
+) -> PgWireResult<Vec<DataType>> {
+    // As the library reads values: nulls have types, too.
+    let statement = StoredStatement::new(String::new(), (), given.to_vec());
+    let mut nulls = Portal::new_cursor(String::new(), Arc::new(statement));
+    nulls.parameters = vec![None; wanted.len()];
+    let types: PgWireResult<Vec<Type>> = wanted.iter().map(parameter_type).collect();
+    let types = types?;
+    let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
+    let said = |index| given.get(index).and_then(Option::as_ref);
+    let arrow: Vec<Option<&DataType>> = (0..)
+        .zip(wanted)
+        .map(|(index, parameter)| inferred(said(index), parameter))
+        .collect();
+    match deserialize_parameters_with_server_types(&nulls, &arrow, &types)? {
+        ParamValues::List(values) => Ok(values
+            .into_iter()
+            .zip(wanted)
+            .map(|(mut value, wanted)| {
+                fitted(&mut value.value, wanted);
+                value.value.data_type()
+            })
+            .collect()),
+        ParamValues::Map(_) => Ok(Vec::new()),
+    }
+}
+
 /// A number that a client has bound, if it is compared with one. arrow-pg reads it as one of 96 bits, and
 /// would move the point of a longer one without a word.
 fn number(
@@ -412,9 +472,10 @@ pub(super) fn parameters(
     rest.parameters.clone_from(&portal.parameters);
     for (index, (data_type, wanted)) in types.iter().zip(wanted).enumerate() {
         let said = portal.statement.parameter_types.get(index);
-        match *said.and_then(Option::as_ref).unwrap_or(data_type) {
+        let said = said.and_then(Option::as_ref);
+        match *said.unwrap_or(data_type) {
             Type::NUMERIC => {
-                if let Some(number) = number(portal, index, wanted.data_type.as_ref())? {
+                if let Some(number) = number(portal, index, inferred(said, wanted))? {
                     rest.parameters[index] = None;
                     known.push((index, number));
                 }
@@ -424,14 +485,21 @@ pub(super) fn parameters(
         }
     }
     let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
-    let arrow: Vec<Option<&DataType>> = wanted
-        .iter()
-        .map(|parameter| parameter.data_type.as_ref())
+    let said = |index| {
+        let types = &portal.statement.parameter_types;
+        types.get(index).and_then(Option::as_ref)
+    };
+    let arrow: Vec<Option<&DataType>> = (0..)
+        .zip(wanted)
+        .map(|(index, parameter)| inferred(said(index), parameter))
         .collect();
     let mut values = deserialize_parameters_with_server_types(&rest, &arrow, &types)?;
     if let ParamValues::List(values) = &mut values {
         for (index, number) in known {
             values[index].value = number;
+        }
+        for (value, wanted) in values.iter_mut().zip(wanted) {
+            fitted(&mut value.value, wanted);
         }
     }
     Ok(Some(values))

@@ -73,7 +73,7 @@ async fn every_mistake_has_a_code_a_status_and_an_id() {
 async fn an_error_says_where_in_the_statement_it_is() {
     let server = Server::start().await;
     for (sql, place) in [
-        ("select 1,\n  froom x", json!({"line": 2, "column": 9})),
+        ("select 1,\n  froom x", json!({"line": 2, "column": 3})),
         ("select 1 +", Value::Null),
         (
             "select\n  nosuch from (select 1 as one)",

@@ -1345,7 +1345,7 @@ fn a_wrong_template_says_what_would_be_right() {
         (
             "90-x.j2",
             head.to_owned() + "\n{{ tabel }}",
-            "90-x.j2:3: unknown variable `tabel`\nhint: variables are `catalog`",
+            "90-x.j2:3: unknown variable `tabel`\nhint: variables are `accounts`, `catalog`",
         ),
         (
             "90-x.j2",

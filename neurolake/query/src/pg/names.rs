@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn columns_are_named_as_postgres_names_them() {
-        let sql = "select 1, count(*), a, t.b, a::text, 1::int, (max(a)), a + 1 as c, \
+        let sql = "select 1, count(*), a, t.b, a::text, 3::int, (max(a)), a + 1 as c, \
                    case when true then 1 end, exists(select 1), interval '1 day' * 2, (f(x)).n, *, 2 from t";
         let statements = super::super::dialect::parse(sql).expect("it is right");
         let names = column_names(&statements[0]);

@@ -231,7 +231,8 @@ fn translate(error: &DataFusionError) -> Error {
         | DataFusionError::NotImplemented(message)
         | DataFusionError::Configuration(message)
         | DataFusionError::Execution(message) => {
-            function(message).unwrap_or_else(|| Error::new(Kind::BadRequest, plain(message)))
+            let known = function(message).or_else(|| subquery(message));
+            known.unwrap_or_else(|| Error::new(Kind::BadRequest, plain(message)))
         }
         DataFusionError::ResourcesExhausted(_) => {
             Error::new(Kind::TooMuch, "the query needs more memory than it may use")
@@ -288,6 +289,28 @@ fn function(message: &str) -> Option<Error> {
         true => error,
         false => error.with_hint(format!("there are {}; cast the arguments", some_of(&known))),
     })
+}
+
+/// What the engine says of a subquery that it found no join for.
+fn subquery(message: &str) -> Option<Error> {
+    let is_left = [
+        "Correlated scalar subquery can only be used in",
+        "InSubquery",
+        "Physical plan does not support logical expression Exists",
+        "Physical plan does not support logical expression InSubquery",
+        "Physical plan does not support logical expression OuterReferenceColumn",
+        "Physical plan does not support logical expression ScalarSubquery",
+    ];
+    is_left
+        .iter()
+        .any(|begin| message.starts_with(begin))
+        .then(|| {
+            Error::new(
+                Kind::BadRequest,
+                "a subquery that reads the statement around it can't be planned where it stands",
+            )
+            .with_hint("write it as a join, or name what it reads with `with`")
+        })
 }
 
 /// The engine passes errors about patterns on as if they came from outside.

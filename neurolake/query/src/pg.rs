@@ -26,10 +26,9 @@ use std::time::Duration;
 
 use datafusion::arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::catalog::{CatalogProvider, MemoryCatalogProviderList, SchemaProvider};
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ParamValues, ScalarValue};
+use datafusion::common::ParamValues;
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan};
+use datafusion::logical_expr::LogicalPlan;
 use datafusion::optimizer::Analyzer;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::SessionContext;
@@ -208,7 +207,7 @@ impl Session {
                 if !is_repeatable(&plan) || !reads_only_tables(&lake.scope, &plan) {
                     lake.scope.pins.noted().changes();
                 }
-                Plan::New(with_days(plan)?)
+                Plan::New(plan)
             }
         };
         Ok(planned)
@@ -409,54 +408,6 @@ impl Planned {
             stream: limited(stream, &bounds, stop.unwrap_or_default()),
         })
     }
-}
-
-/// A day may be compared with an instant in text, of which its day counts: Grafana asks so for a
-/// range of days.
-fn with_days(plan: LogicalPlan) -> Result<LogicalPlan> {
-    let changed = plan.transform_up_with_subqueries(|node| {
-        let schema = match node.inputs().first() {
-            Some(input) => Arc::clone(input.schema()),
-            None => return Ok(Transformed::no(node)),
-        };
-        node.map_expressions(|expression| {
-            expression.transform_up(|expression| Ok(with_day(expression, &schema)))
-        })
-    })?;
-    Ok(changed.data)
-}
-
-fn with_day(mut expression: Expr, schema: &DFSchema) -> Transformed<Expr> {
-    let is_day = |expression: &Expr| {
-        matches!(expression, Expr::Column(_))
-            && expression.get_type(schema).ok() == Some(DataType::Date32)
-    };
-    let is_changed = match &mut expression {
-        Expr::Between(between) if is_day(&between.expr) => {
-            let low = cut(&mut between.low);
-            cut(&mut between.high) || low
-        }
-        Expr::BinaryExpr(binary) if is_day(&binary.left) => cut(&mut binary.right),
-        Expr::BinaryExpr(binary) if is_day(&binary.right) => cut(&mut binary.left),
-        _ => false,
-    };
-    if is_changed {
-        Transformed::yes(expression)
-    } else {
-        Transformed::no(expression)
-    }
-}
-
-/// Leaves the day of an instant in text, such as `2026-03-01T12:30:00Z`.
-fn cut(expression: &mut Expr) -> bool {
-    let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = expression else {
-        return false;
-    };
-    let is_instant = matches!(text.as_bytes().get(10), Some(b'T' | b' ')) && text.is_ascii();
-    if is_instant {
-        text.truncate(10);
-    }
-    is_instant
 }
 
 /// The lake's catalog with the databases that describe it.

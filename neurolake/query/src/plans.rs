@@ -30,6 +30,7 @@ use quick_cache::sync::Cache;
 use crate::access::Access;
 use crate::inputs::is_repeatable;
 use crate::lake::{Given, Scope};
+use crate::semantics;
 
 /// What all kept plans take, about.
 const BYTES: u64 = 32 << 20;
@@ -358,7 +359,7 @@ pub(crate) fn typed(
         })?
         .map_data(LogicalPlan::recompute_schema)
     })?;
-    Ok(plan.data)
+    semantics::apply(plan.data)
 }
 
 /// The table of a scan, as far as it is one of the lake's.
@@ -466,7 +467,7 @@ fn can_wait_for_values(expression: &Expr) -> DataFusionResult<bool> {
             Expr::InSubquery(found) => !found.subquery.outer_ref_columns.is_empty(),
             Expr::Exists(found) => !found.subquery.outer_ref_columns.is_empty(),
             // Its type may depend on a value, as that of `round(x, 2)` does.
-            Expr::ScalarFunction(call) => {
+            Expr::ScalarFunction(call) if semantics::arithmetic(call).is_none() => {
                 let mut has_placeholder = false;
                 for argument in &call.args {
                     has_placeholder |=

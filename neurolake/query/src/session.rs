@@ -37,6 +37,7 @@ use crate::planner::Planner;
 use crate::plans::{Question, Ready, reads_only_tables};
 use crate::policy;
 use crate::profile::{Profile, tables};
+use crate::semantics;
 use crate::stop::Stop;
 
 /// A statement with its parameters.
@@ -189,7 +190,7 @@ pub(crate) async fn optimize(
         }
     }
     let plan = match parameters {
-        Some(parameters) => plan.with_param_values(parameters)?,
+        Some(parameters) => semantics::apply(plan.with_param_values(parameters)?)?,
         None => plan,
     };
     Ok(Ready {
@@ -221,7 +222,7 @@ pub(crate) fn smaller<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
 /// Puts values in.
 pub(crate) fn with_parameters(plan: LogicalPlan, parameters: ParamValues) -> Result<LogicalPlan> {
     check_parameters(&plan, &parameters)?;
-    Ok(plan.with_param_values(parameters)?)
+    Ok(semantics::apply(plan.with_param_values(parameters)?)?)
 }
 
 /// Refuses values that the statement has no place for.
@@ -285,7 +286,7 @@ pub(crate) fn plan_statement(
             .await
             .map_err(|error| explain_missing(&lake.scope, &names, error))?;
         policy::check(&plan)?;
-        Ok((state, plan))
+        Ok((state, semantics::apply(plan)?))
     })
 }
 
@@ -436,6 +437,11 @@ pub(crate) fn template(limits: &Limits) -> Result<Template> {
         .with_target_partitions(limits.parallelism)
         .with_create_default_catalog_and_schema(false)
         .set_bool("datafusion.sql_parser.collect_spans", true)
+        // `select min(a), max(b + 1)` loses rows: apache/datafusion#24816.
+        .set_bool(
+            "datafusion.optimizer.enable_aggregate_dynamic_filter_pushdown",
+            false,
+        )
         .set_str("datafusion.execution.time_zone", "UTC");
     let builder = SessionStateBuilder::new_with_default_features()
         .with_config(config)
@@ -445,6 +451,10 @@ pub(crate) fn template(limits: &Limits) -> Result<Template> {
     let builder = builder.with_optimizer_rules(crate::sources::postgres::optimizer_rules());
     let mut state = builder.build();
     state.register_udf(Arc::new(like::function()))?;
+    for function in semantics::registered() {
+        state.register_udf(function)?;
+    }
+    state.register_expr_planner(Arc::new(semantics::Operators))?;
     Ok(Template(Arc::new(state)))
 }
 

@@ -7,8 +7,7 @@
 //!
 //! Read in this order: [`PgDoor`] (listens), `connection` (one client's messages), `login` (who it is), `statement`
 //! (what it asks for), `variables` (what it sets), `rows` (a running statement), `kept` (rows that are
-//! sent again), `wire` (types and values), `spelling` (values as text), `numeric` (numbers), `copy`,
-//! `error`.
+//! sent again), `wire` (types and values), `numeric` (numbers), `copy`, `error`.
 
 mod connection;
 mod copy;
@@ -17,7 +16,6 @@ mod kept;
 mod login;
 mod numeric;
 mod rows;
-mod spelling;
 mod statement;
 mod variables;
 mod wire;

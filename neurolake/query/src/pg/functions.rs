@@ -2,14 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Int32Array, IntervalMonthDayNanoArray, StringArray, StructArray,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, Int32Array, StringArray, StructArray};
 use datafusion::arrow::compute::cast;
-use datafusion::arrow::datatypes::{
-    DataType, Field, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano,
-    IntervalMonthDayNanoType, IntervalUnit,
-};
+use datafusion::arrow::datatypes::{DataType, Field, Int32Type, Int64Type};
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{ScalarValue, exec_err};
 use datafusion::error::Result as DataFusionResult;
@@ -133,12 +128,6 @@ pub(super) fn register_fixed(context: &SessionContext) {
             size_pretty as Body,
         ),
         ("pg_typeof", any(1), DataType::Utf8, type_of as Body),
-        (
-            "interval_mul",
-            Signature::any(2, Volatility::Immutable),
-            DataType::Interval(IntervalUnit::MonthDayNano),
-            interval_mul as Body,
-        ),
         (
             "quote_literal",
             any(1),
@@ -295,58 +284,6 @@ impl Arguments {
         let column = cast(&self.columns[index], &DataType::Int32)?;
         Ok(column.as_primitive::<Int32Type>().iter().collect())
     }
-}
-
-/// `interval * number`, as `interval_mul` of PostgreSQL does it: parts of months become days, parts of
-/// days become time.
-fn interval_mul(_: &About, arguments: &Arguments) -> DataFusionResult<ColumnarValue> {
-    let [intervals, times] = &arguments.columns[..] else {
-        return exec_err!("`interval_mul` takes an interval and a number");
-    };
-    let unit = DataType::Interval(IntervalUnit::MonthDayNano);
-    let intervals = cast(intervals, &unit)?;
-    let times = cast(times, &DataType::Float64)?;
-    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>().iter();
-    let products =
-        intervals
-            .zip(times.as_primitive::<Float64Type>())
-            .map(|(interval, times)| match (interval, times) {
-                (Some(interval), Some(times)) => multiplied(interval, times).map(Some),
-                _ => Ok(None),
-            });
-    let products = products.collect::<DataFusionResult<IntervalMonthDayNanoArray>>()?;
-    Ok(ColumnarValue::Array(Arc::new(products)))
-}
-
-fn multiplied(
-    interval: IntervalMonthDayNano,
-    times: f64,
-) -> DataFusionResult<IntervalMonthDayNano> {
-    const DAYS: f64 = 30.0;
-    const SECONDS: f64 = 86_400.0;
-    const MICROSECONDS: f64 = 1e6;
-    // To whole millionths.
-    let rounded = |value: f64| (value * MICROSECONDS).round_ties_even() / MICROSECONDS;
-    let months = f64::from(interval.months) * times;
-    let days = f64::from(interval.days) * times;
-    let of_months = rounded(months.fract() * DAYS);
-    let seconds = rounded((days.fract() + of_months.fract()) * SECONDS);
-    let carried = (seconds / SECONDS).trunc();
-    let seconds = seconds - carried * SECONDS;
-    let days = days.trunc() + carried + of_months.trunc();
-    let time = interval.nanoseconds as f64 / 1_000.0 * times + seconds * MICROSECONDS;
-    // Nothing that isn't a number fits.
-    let fits = |value: f64, most: f64| value.abs() < most;
-    let most = f64::from(i32::MAX);
-    if !fits(months, most) || !fits(days, most) || !fits(time, i64::MAX as f64 / 1_000.0) {
-        return exec_err!("interval out of range");
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "it was looked at")]
-    Ok(IntervalMonthDayNano {
-        months: months as i32,
-        days: days as i32,
-        nanoseconds: time.round_ties_even() as i64 * 1_000,
-    })
 }
 
 #[derive(Debug)]

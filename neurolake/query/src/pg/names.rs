@@ -129,8 +129,7 @@ fn name(expression: &Expr) -> Option<String> {
             inner => return name(inner),
         },
         Expr::Function(function) => match last(&function.name)?.as_str() {
-            // What operators were rewritten to.
-            "interval_mul" => UNKNOWN.to_owned(),
+            // What an operator was rewritten to.
             "get_field" => field(function)?,
             name => name.to_owned(),
         },

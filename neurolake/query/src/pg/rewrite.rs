@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, ObjectNamePart,
-    OrderByKind, Query, SelectItem, SetExpr, Statement, TableAliasColumnDef, TableFactor,
-    TimezoneInfo, Value, VisitMut, VisitorMut,
+    AccessExpr, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName,
+    ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, Statement, TableAliasColumnDef,
+    TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
 use super::template;
@@ -78,18 +78,6 @@ impl VisitorMut for Postgres {
                 };
                 *expression = cast(Expr::Function(function.clone()), data_type);
             }
-            Expr::BinaryOp {
-                left,
-                op: BinaryOperator::Multiply,
-                right,
-            } => {
-                let (interval, times) = match (is_interval(left), is_interval(right)) {
-                    (true, false) => (left, right),
-                    (false, true) => (right, left),
-                    _ => return ControlFlow::Continue(()),
-                };
-                *expression = call("interval_mul", vec![*interval.clone(), *times.clone()]);
-            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -132,17 +120,6 @@ fn translate_template(function: &mut Function) -> Result<bool> {
     Ok(true)
 }
 
-/// Whether it is written as a length of time.
-fn is_interval(expression: &Expr) -> bool {
-    match expression {
-        Expr::Interval(_) => true,
-        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_interval(inner),
-        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Interval { .. }),
-        Expr::Function(function) => is_named(&function.name, "interval_mul"),
-        _ => false,
-    }
-}
-
 /// Rewrites a question about the catalog.
 pub(super) fn of_the_catalog(statement: &mut Statement) {
     let _ = statement.visit(&mut Catalog);
@@ -152,6 +129,32 @@ struct Any;
 
 impl VisitorMut for Any {
     type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        // `fetch first 3 rows only` is the standard's word for `limit 3`.
+        let Some(fetch) = &mut query.fetch else {
+            return ControlFlow::Continue(());
+        };
+        if fetch.with_ties || fetch.percent {
+            return ControlFlow::Continue(());
+        }
+        let limit = match fetch.quantity.take() {
+            Some(quantity) => quantity,
+            None => Expr::Value(Value::Number("1".to_owned(), false).into()),
+        };
+        query.fetch = None;
+        match &mut query.limit_clause {
+            Some(LimitClause::LimitOffset { limit: known, .. }) => *known = Some(limit),
+            _ => {
+                query.limit_clause = Some(LimitClause::LimitOffset {
+                    limit: Some(limit),
+                    offset: None,
+                    limit_by: Vec::new(),
+                });
+            }
+        }
+        ControlFlow::Continue(())
+    }
 
     fn post_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<()> {
         if let Expr::Like {

@@ -6,9 +6,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
+use arrow::array::{
+    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, IntervalMonthDayNanoArray,
+};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{
+    DataType, DurationMicrosecondType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, Schema,
+    SchemaRef, TimeUnit,
+};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use arrow_pg::datatypes::{
@@ -17,6 +23,7 @@ use arrow_pg::datatypes::{
 use arrow_pg::row_encoder::RowEncoder;
 use neurolake_query::datafusion::common::{ParamValues, ScalarValue};
 use neurolake_query::pg::{Parameter, type_modifier, without_number};
+use neurolake_query::spelling::{is_spelled, spell};
 use neurolake_query::{Error, Kind, Result};
 use pgwire::api::Type;
 use pgwire::api::portal::{Format, Portal};
@@ -27,7 +34,6 @@ use pgwire::messages::data::DataRow;
 
 use super::error::{code, error, error_with_hint};
 use super::numeric::{self, Numeric};
-use super::spelling::{is_spelled, spell};
 use super::statement::Prepared;
 use crate::encode::json;
 
@@ -64,7 +70,9 @@ impl Columns {
             .map(|(index, field)| {
                 let is_text = format.format_for(index) == FieldFormat::Text;
                 match form(field.data_type()) {
-                    Form::Keep if is_text && is_spelled(field.data_type()) => Form::Spell,
+                    Form::Keep | Form::Interval if is_text && is_spelled(field.data_type()) => {
+                        Form::Spell
+                    }
                     Form::Keep if !is_text && is_number(field.data_type()) => Form::Numeric,
                     form => form,
                 }
@@ -182,7 +190,7 @@ fn form(data_type: &DataType) -> Form {
         }
         // A null that has no type is text.
         DataType::Decimal256(..) | DataType::Null => Form::Cast(DataType::Utf8),
-        DataType::Interval(_) => Form::Interval,
+        DataType::Interval(_) | DataType::Duration(_) => Form::Interval,
         DataType::FixedSizeBinary(_) => Form::Cast(DataType::Binary),
         DataType::Dictionary(_, values) => inner(values),
         DataType::RunEndEncoded(_, values) => inner(values.data_type()),
@@ -213,10 +221,8 @@ fn list(list: &DataType, item: &FieldRef) -> Form {
         return Form::Json;
     }
     let values = match form(item.data_type()) {
-        Form::Keep if matches!(item.data_type(), DataType::Duration(_)) => {
-            DataType::Interval(IntervalUnit::MonthDayNano)
-        }
-        Form::Keep | Form::Interval => item.data_type().clone(),
+        Form::Interval => INTERVAL,
+        Form::Keep => item.data_type().clone(),
         Form::Cast(values) => values,
         Form::Spell | Form::Numeric | Form::Json => return Form::Json,
     };
@@ -230,16 +236,35 @@ fn list(list: &DataType, item: &FieldRef) -> Form {
     }
 }
 
+const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
+
 /// The encoder looks for nulls in all but intervals: they go into what it looks at.
-fn with_nulls(interval: &DataType) -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(interval.clone()))
+fn with_nulls() -> DataType {
+    DataType::Dictionary(Box::new(DataType::Int32), Box::new(INTERVAL))
+}
+
+/// What two instants are apart has days.
+fn intervals(column: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
+    const DAY: i64 = 86_400_000_000;
+    if !matches!(column.data_type(), DataType::Duration(_)) {
+        return cast(column, &INTERVAL);
+    }
+    let apart = cast(column, &DataType::Duration(TimeUnit::Microsecond))?;
+    let apart = apart.as_primitive::<DurationMicrosecondType>().iter();
+    let intervals = apart.map(|apart| {
+        let apart = apart?;
+        // Far fewer than there are days.
+        let days = i32::try_from(apart / DAY).ok()?;
+        Some(IntervalMonthDayNano::new(0, days, apart % DAY * 1_000))
+    });
+    Ok(Arc::new(intervals.collect::<IntervalMonthDayNanoArray>()))
 }
 
 fn sent(field: &FieldRef, form: &Form) -> FieldRef {
     let data_type = match form {
         Form::Keep => return Arc::new(field.as_ref().clone().with_nullable(true)),
         Form::Cast(data_type) => data_type.clone(),
-        Form::Interval => with_nulls(field.data_type()),
+        Form::Interval => with_nulls(),
         Form::Spell | Form::Json => DataType::Utf8,
         Form::Numeric => DataType::Binary,
     };
@@ -263,7 +288,7 @@ fn convert(column: &ArrayRef, form: &Form) -> Result<ArrayRef> {
             let keys: Int32Array = keys
                 .map(|(key, row)| is_there(row).then_some(key))
                 .collect();
-            let values = DictionaryArray::try_new(keys, Arc::clone(column));
+            let values = DictionaryArray::try_new(keys, intervals(column).map_err(unwritable)?);
             Ok(Arc::new(values.map_err(unwritable)?))
         }
         Form::Spell => Ok(Arc::new(spell(column).map_err(unwritable)?)),

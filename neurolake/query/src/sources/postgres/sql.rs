@@ -23,6 +23,7 @@ use datafusion_federation::get_table_source;
 use super::decode::wire_type;
 use super::literal::literal;
 use super::table::{Stored, Table};
+use crate::semantics::arithmetic;
 
 /// A statement with what it takes to run it.
 #[derive(Debug, Clone)]
@@ -622,7 +623,10 @@ impl Translator {
             Expr::Like(like) => self.like(like, scope),
             Expr::Case(case) => self.case(case, scope),
             Expr::Cast(cast) => self.cast(cast, scope),
-            Expr::ScalarFunction(function) => self.function(function, scope),
+            Expr::ScalarFunction(function) => match arithmetic(function) {
+                Some(binary) => self.arithmetic(&binary, scope),
+                None => self.function(function, scope),
+            },
             _ => None,
         }
     }

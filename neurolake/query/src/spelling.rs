@@ -1,4 +1,4 @@
-//! Values as text, where PostgreSQL's own text is another than the library's: no zeros at the end of
+//! Values as text, where PostgreSQL's own text is another than the libraries': no zeros at the end of
 //! fractions, and exponents where PostgreSQL has them.
 
 use std::fmt::Write as _;
@@ -6,23 +6,26 @@ use std::fmt::Write as _;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, ArrowTimestampType, DataType, Float32Type, Float64Type,
-    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
-    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
-    TimestampSecondType,
+    ArrowPrimitiveType, ArrowTimestampType, DataType, DurationMicrosecondType, Float32Type,
+    Float64Type, IntervalMonthDayNanoType, IntervalUnit, Time32MillisecondType, Time32SecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
+    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow::error::ArrowError;
 use arrow::temporal_conversions::as_datetime;
 use chrono::{Datelike, NaiveDateTime, Timelike};
 
 /// Whether values of this type are spelled here.
-pub(super) fn is_spelled(data_type: &DataType) -> bool {
+#[must_use]
+pub fn is_spelled(data_type: &DataType) -> bool {
     match data_type {
         DataType::Float32
         | DataType::Float64
         | DataType::Timestamp(..)
         | DataType::Time32(_)
         | DataType::Time64(_)
+        | DataType::Interval(_)
+        | DataType::Duration(_)
         | DataType::Decimal128(..) => true,
         DataType::List(item) => !item.data_type().is_nested() && is_spelled(item.data_type()),
         _ => false,
@@ -30,10 +33,16 @@ pub(super) fn is_spelled(data_type: &DataType) -> bool {
 }
 
 /// The values as text.
-pub(super) fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
+///
+/// # Errors
+/// They are of a type that isn't spelled here.
+pub fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     if let DataType::List(item) = column.data_type() {
-        // An instant has a blank in it, which a list must not take for its own.
-        let has_quotes = matches!(item.data_type(), DataType::Timestamp(..));
+        // Those have blanks, which a list must not take for its own.
+        let has_quotes = matches!(
+            item.data_type(),
+            DataType::Timestamp(..) | DataType::Interval(_) | DataType::Duration(_)
+        );
         return lists(column, has_quotes);
     }
     if let DataType::Decimal128(..) = column.data_type() {
@@ -84,11 +93,66 @@ pub(super) fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
             let values = column.as_primitive::<Time64NanosecondType>();
             each(values, &mut out, |value| time(value / 1_000));
         }
+        DataType::Duration(_) => {
+            // What two instants are apart has days.
+            let values = cast(column, &DataType::Duration(TimeUnit::Microsecond))?;
+            each(
+                values.as_primitive::<DurationMicrosecondType>(),
+                &mut out,
+                |value| interval(0, value / DAY, value % DAY),
+            );
+        }
+        DataType::Interval(_) => {
+            let values = cast(column, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+            each(
+                values.as_primitive::<IntervalMonthDayNanoType>(),
+                &mut out,
+                |value| {
+                    interval(
+                        i64::from(value.months),
+                        i64::from(value.days),
+                        value.nanoseconds / 1_000,
+                    )
+                },
+            );
+        }
         other => {
             return Err(ArrowError::NotYetImplemented(format!("{other} as text")));
         }
     }
     Ok(out.finish())
+}
+
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
+
+/// `1 year 2 mons -3 days +04:05:06`: a part behind a negative one has a sign.
+fn interval(months: i64, days: i64, microseconds: i64) -> String {
+    let mut text = String::new();
+    let mut is_behind_negative = false;
+    for (count, name) in [(months / 12, "year"), (months % 12, "mon"), (days, "day")] {
+        if count != 0 {
+            let blank = if text.is_empty() { "" } else { " " };
+            let plus = if is_behind_negative && count > 0 {
+                "+"
+            } else {
+                ""
+            };
+            let plural = if count == 1 { "" } else { "s" };
+            let _ = write!(text, "{blank}{plus}{count} {name}{plural}");
+            is_behind_negative = count < 0;
+        }
+    }
+    if microseconds != 0 || text.is_empty() {
+        let blank = if text.is_empty() { "" } else { " " };
+        let sign = match microseconds {
+            ..0 => "-",
+            _ if is_behind_negative => "+",
+            _ => "",
+        };
+        let _ = write!(text, "{blank}{sign}{}", time(microseconds.saturating_abs()));
+    }
+    text
 }
 
 fn each<T: ArrowPrimitiveType>(
@@ -281,6 +345,22 @@ mod tests {
             "1e+300",
         ];
         assert_eq!(spelled(double), expected);
+    }
+
+    /// As PostgreSQL 15 writes them.
+    #[test]
+    fn intervals_look_as_in_postgres() {
+        for (months, days, microseconds, wanted) in [
+            (0, 0, 0, "00:00:00"),
+            (14, 1, 0, "1 year 2 mons 1 day"),
+            (-13, 2, 1_500_000, "-1 years -1 mons +2 days 00:00:01.5"),
+            (0, -1, 3_600_000_000, "-1 days +01:00:00"),
+            (0, 0, -90_000_000, "-00:01:30"),
+            (1, 0, -1, "1 mon -00:00:00.000001"),
+            (0, 0, 360_000_000_000, "100:00:00"),
+        ] {
+            assert_eq!(interval(months, days, microseconds), wanted);
+        }
     }
 
     #[test]

@@ -1,0 +1,302 @@
+//! The functions that rewritten expressions call.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray,
+};
+use datafusion::arrow::compute::{cast, kernels::numeric};
+use datafusion::arrow::datatypes::{
+    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+};
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{exec_err, internal_err};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
+};
+
+use super::INTERVAL;
+use crate::spelling;
+
+/// Name of [`nearest`], as C has it.
+pub(super) const NEAREST: &str = "rint";
+
+/// Functions that statements may call by their names, too.
+pub(crate) fn registered() -> [Arc<ScalarUDF>; 1] {
+    [Arc::clone(&MULTIPLE)]
+}
+
+/// `+`, `-` or `*` of two integers of one type.
+pub(super) fn checked(operator: Operator, left: Expr, right: Expr) -> Expr {
+    let function = match operator {
+        Operator::Plus => &SUM,
+        Operator::Minus => &DIFFERENCE,
+        _ => &PRODUCT,
+    };
+    function.call(vec![left, right])
+}
+
+/// What [`checked`] was made from.
+pub(crate) fn arithmetic(call: &ScalarFunction) -> Option<BinaryExpr> {
+    let function = call.func.inner().downcast_ref::<Function>()?;
+    let (Body::Checked(op), [left, right]) = (function.body, call.args.as_slice()) else {
+        return None;
+    };
+    Some(BinaryExpr {
+        left: Box::new(left.clone()),
+        op,
+        right: Box::new(right.clone()),
+    })
+}
+
+/// The nearest whole number, of two the even one.
+pub(super) fn nearest(number: Expr) -> Expr {
+    ROUNDED.call(vec![number])
+}
+
+/// The text that PostgreSQL writes.
+pub(super) fn text(value: Expr) -> Expr {
+    TEXT.call(vec![value])
+}
+
+/// What lengths of time are compared by.
+pub(super) fn length(interval: Expr) -> Expr {
+    LENGTH.call(vec![interval])
+}
+
+/// An interval so many times.
+pub(super) fn multiple(interval: Expr, times: Expr) -> Expr {
+    MULTIPLE.call(vec![interval, times])
+}
+
+/// Whether [`text`] is another than the engine's.
+pub(super) fn is_spelled(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Float32
+            | DataType::Float64
+            | DataType::Timestamp(..)
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Interval(_)
+            | DataType::Duration(_)
+    )
+}
+
+static SUM: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| function("checked_add", 2, Body::Checked(Operator::Plus)));
+static DIFFERENCE: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| function("checked_sub", 2, Body::Checked(Operator::Minus)));
+static PRODUCT: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| function("checked_mul", 2, Body::Checked(Operator::Multiply)));
+static ROUNDED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(NEAREST, 1, Body::Nearest));
+static TEXT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function("pg_text", 1, Body::Text));
+static LENGTH: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| function("interval_length", 1, Body::Length));
+static MULTIPLE: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| function("interval_mul", 2, Body::Multiple));
+
+fn function(name: &'static str, arguments: usize, body: Body) -> Arc<ScalarUDF> {
+    let signature = Signature::any(arguments, Volatility::Immutable);
+    Arc::new(ScalarUDF::from(Function {
+        name,
+        signature,
+        body,
+    }))
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Function {
+    name: &'static str,
+    signature: Signature,
+    body: Body,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Body {
+    Checked(Operator),
+    Nearest,
+    Text,
+    Length,
+    Multiple,
+}
+
+impl ScalarUDFImpl for Function {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    // Columns have the names that they have without it.
+    fn schema_name(&self, arguments: &[Expr]) -> Result<String> {
+        match (self.body, arguments) {
+            (Body::Checked(op), [left, right]) => Ok(format!(
+                "{} {op} {}",
+                left.schema_name(),
+                right.schema_name()
+            )),
+            (_, arguments) => {
+                let names = arguments.iter().map(|argument| argument.schema_name());
+                let names: Vec<_> = names.map(|name| name.to_string()).collect();
+                Ok(format!("{}({})", self.name, names.join(",")))
+            }
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.body {
+            Body::Checked(_) | Body::Nearest => arguments[0].clone(),
+            Body::Text => DataType::Utf8,
+            // Twelve bytes of nanoseconds at most.
+            Body::Length => DataType::Decimal128(38, 0),
+            Body::Multiple => INTERVAL,
+        })
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let ScalarFunctionArgs { args, .. } = arguments;
+        if let (Body::Checked(op), [left, right]) = (self.body, args.as_slice()) {
+            return checked_values(op, left, right);
+        }
+        let is_scalar = args
+            .iter()
+            .all(|argument| matches!(argument, ColumnarValue::Scalar(_)));
+        let columns = ColumnarValue::values_to_arrays(&args)?;
+        let values: ArrayRef = match (self.body, columns.as_slice()) {
+            (Body::Nearest, [column]) => rounded(column)?,
+            (Body::Text, [column]) => Arc::new(spelling::spell(column)?),
+            (Body::Length, [column]) => Arc::new(lengths(column)?),
+            (Body::Multiple, [intervals, times]) => Arc::new(multiples(intervals, times)?),
+            _ => return internal_err!("wrong arguments of {}", self.name),
+        };
+        Ok(match is_scalar {
+            true => {
+                ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&values, 0)?)
+            }
+            false => ColumnarValue::Array(values),
+        })
+    }
+}
+
+fn checked_values(
+    operator: Operator,
+    left: &ColumnarValue,
+    right: &ColumnarValue,
+) -> Result<ColumnarValue> {
+    let kernel = match operator {
+        Operator::Plus => numeric::add,
+        Operator::Minus => numeric::sub,
+        _ => numeric::mul,
+    };
+    let name = left.data_type();
+    datafusion::physical_expr_common::datum::apply(left, right, kernel).or_else(|error| match error
+        .find_root()
+    {
+        datafusion::error::DataFusionError::ArrowError(inner, _)
+            if matches!(inner.as_ref(), ArrowError::ArithmeticOverflow(_)) =>
+        {
+            exec_err!("{} out of range", integer(&name))
+        }
+        _ => Err(error),
+    })
+}
+
+/// Name of a type of integers.
+fn integer(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int8 => "tinyint",
+        DataType::Int16 => "smallint",
+        DataType::Int32 => "integer",
+        DataType::Int64 => "bigint",
+        _ => "unsigned integer",
+    }
+}
+
+fn rounded(column: &ArrayRef) -> Result<ArrayRef> {
+    Ok(match column.data_type() {
+        DataType::Float32 => Arc::new(
+            column
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(f32::round_ties_even),
+        ),
+        DataType::Float64 => Arc::new(
+            column
+                .as_primitive::<Float64Type>()
+                .unary::<_, Float64Type>(f64::round_ties_even),
+        ),
+        DataType::Float16 => {
+            let wide = cast(column, &DataType::Float32)?;
+            let rounded = wide
+                .as_primitive::<Float32Type>()
+                .unary::<_, Float32Type>(f32::round_ties_even);
+            cast(&rounded, &DataType::Float16)?
+        }
+        other => return internal_err!("{other} is no float"),
+    })
+}
+
+fn parts(column: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
+    let column = cast(column, &INTERVAL)?;
+    Ok(column.as_primitive::<IntervalMonthDayNanoType>().clone())
+}
+
+/// In nanoseconds, of months of thirty days.
+fn lengths(column: &ArrayRef) -> Result<Decimal128Array> {
+    const DAY: i128 = 86_400_000_000_000;
+    let column = parts(column)?;
+    let lengths = column.iter().map(|interval| {
+        let interval = interval?;
+        let days = i128::from(interval.months) * 30 + i128::from(interval.days);
+        Some(days * DAY + i128::from(interval.nanoseconds))
+    });
+    let lengths: Decimal128Array = lengths.collect();
+    Ok(lengths.with_precision_and_scale(38, 0)?)
+}
+
+/// As `interval_mul` of PostgreSQL does it: parts of months become days, parts of days become time.
+fn multiples(intervals: &ArrayRef, times: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
+    let times = cast(times, &DataType::Float64)?;
+    let intervals = parts(intervals)?;
+    let times = times.as_primitive::<Float64Type>();
+    let pairs = intervals.iter().zip(times);
+    pairs
+        .map(|pair| match pair {
+            (Some(interval), Some(times)) => multiplied(interval, times).map(Some),
+            _ => Ok(None),
+        })
+        .collect()
+}
+
+fn multiplied(interval: IntervalMonthDayNano, times: f64) -> Result<IntervalMonthDayNano> {
+    const DAYS: f64 = 30.0;
+    const SECONDS: f64 = 86_400.0;
+    const MICROSECONDS: f64 = 1e6;
+    // To whole millionths.
+    let rounded = |value: f64| (value * MICROSECONDS).round_ties_even() / MICROSECONDS;
+    let months = f64::from(interval.months) * times;
+    let days = f64::from(interval.days) * times;
+    let of_months = rounded(months.fract() * DAYS);
+    let seconds = rounded((days.fract() + of_months.fract()) * SECONDS);
+    let carried = (seconds / SECONDS).trunc();
+    let seconds = seconds - carried * SECONDS;
+    let days = days.trunc() + carried + of_months.trunc();
+    let time = interval.nanoseconds as f64 / 1_000.0 * times + seconds * MICROSECONDS;
+    // Nothing that isn't a number fits.
+    let fits = |value: f64, most: f64| value.abs() < most;
+    let most = f64::from(i32::MAX);
+    if !fits(months, most) || !fits(days, most) || !fits(time, i64::MAX as f64 / 1_000.0) {
+        return exec_err!("interval out of range");
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it was looked at")]
+    Ok(IntervalMonthDayNano {
+        months: months as i32,
+        days: days as i32,
+        nanoseconds: time.round_ties_even() as i64 * 1_000,
+    })
+}

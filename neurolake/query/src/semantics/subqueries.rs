@@ -1,0 +1,241 @@
+//! `in` and `exists` over a subquery, which are true, false or unknown.
+//!
+//! The engine knows no unknown where it makes joins of them, but for `x not in (...)` that stands by
+//! itself and reads nothing of the statement around it:
+//! <https://github.com/apache/datafusion/issues/25347>,
+//! <https://github.com/apache/datafusion/issues/25336>,
+//! <https://github.com/apache/datafusion/issues/25480>. It forgets that an aggregate without groups has a
+//! row over no rows: <https://github.com/apache/datafusion/issues/24960>. And it plans neither outside of
+//! `where`. So they are taken apart here into questions that it answers rightly.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchema, ExprSchema, Spans, not_impl_err};
+use datafusion::error::Result;
+use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
+};
+use datafusion::scalar::ScalarValue;
+
+/// Whether there is anything to take apart.
+pub(super) fn has_any(expression: &Expr) -> Result<bool> {
+    expression.exists(|inner| Ok(matches!(inner, Expr::InSubquery(_) | Expr::Exists(_))))
+}
+
+/// The expression of a plan with `schema` below it.
+pub(super) fn rewrite(
+    expression: Expr,
+    schema: &DFSchema,
+    is_filter: bool,
+) -> Result<Transformed<Expr>> {
+    let place = Place { schema, is_filter };
+    match is_filter {
+        true => place.condition(expression, true),
+        false => place.value(expression),
+    }
+}
+
+/// Where expressions stand.
+struct Place<'a> {
+    schema: &'a DFSchema,
+    /// The engine plans `exists` in filters only.
+    is_filter: bool,
+}
+
+impl Place<'_> {
+    /// Of what is unknown as much becomes as of what is false. `is_alone`: nothing else makes a row pass.
+    fn condition(&self, expression: Expr, is_alone: bool) -> Result<Transformed<Expr>> {
+        Ok(match expression {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: op @ (Operator::And | Operator::Or),
+                right,
+            }) => {
+                let is_alone = is_alone && op == Operator::And;
+                let left = self.condition(*left, is_alone)?;
+                let right = self.condition(*right, is_alone)?;
+                let is_changed = left.transformed || right.transformed;
+                let (left, right) = (Box::new(left.data), Box::new(right.data));
+                let both = Expr::BinaryExpr(BinaryExpr { left, op, right });
+                super::transformed(both, is_changed)
+            }
+            Expr::Not(inner) => match *inner {
+                Expr::InSubquery(found) => {
+                    let found = InSubquery {
+                        negated: !found.negated,
+                        ..found
+                    };
+                    Transformed::yes(self.found(found, is_alone)?.data)
+                }
+                other => self.value(Expr::Not(Box::new(other)))?,
+            },
+            Expr::InSubquery(found) => self.found(found, is_alone)?,
+            other => self.value(other)?,
+        })
+    }
+
+    /// `in` and `not in` where unknown is as good as false.
+    fn found(&self, found: InSubquery, is_alone: bool) -> Result<Transformed<Expr>> {
+        let is_correlated = !found.subquery.outer_ref_columns.is_empty();
+        let has_columns = !found.expr.column_refs().is_empty();
+        let is_right = match found.negated {
+            false => true,
+            true => is_alone && !is_correlated && has_columns,
+        };
+        if is_right && !has_one_row(&found.subquery)? && !has_any(&found.expr)? {
+            return Ok(Transformed::no(Expr::InSubquery(found)));
+        }
+        self.taken_apart(found, true).map(Transformed::yes)
+    }
+
+    fn value(&self, expression: Expr) -> Result<Transformed<Expr>> {
+        expression.transform_up(|expression| match expression {
+            Expr::InSubquery(found) => self.taken_apart(found, false).map(Transformed::yes),
+            Expr::Exists(exists) => {
+                let Exists { subquery, negated } = &exists;
+                if has_one_row(subquery)? {
+                    return Ok(Transformed::yes(lit(!negated)));
+                }
+                if self.is_filter {
+                    return Ok(Transformed::no(Expr::Exists(exists)));
+                }
+                let counted = self.exists(subquery.subquery.as_ref().clone())?;
+                Ok(Transformed::yes(negate(counted, *negated)))
+            }
+            other => Ok(Transformed::no(other)),
+        })
+    }
+
+    fn taken_apart(&self, found: InSubquery, is_condition: bool) -> Result<Expr> {
+        let InSubquery {
+            expr,
+            subquery,
+            negated,
+        } = found;
+        let value = self.value(*expr)?.data;
+        if has_one_row(&subquery)? {
+            let row = Expr::ScalarSubquery(subquery);
+            return Ok(match negated {
+                true => value.not_eq(row),
+                false => value.eq(row),
+            });
+        }
+        let plan = subquery.subquery.as_ref();
+        let (qualifier, field) = plan.schema().qualified_field(0);
+        let row = Expr::Column(Column::from((qualifier, field)));
+        let outer = self.from_inside(&value)?;
+        let is_there = self.exists_where(plan, row.clone().eq(outer))?;
+        // What is compared with null is unknown.
+        let mut unknown = Vec::new();
+        if field.is_nullable() {
+            unknown.push(self.exists_where(plan, row.is_null())?);
+        }
+        if value.nullable(self.schema).unwrap_or(true) {
+            unknown.push(value.is_null().and(self.exists(plan.clone())?));
+        }
+        let unknown = unknown.into_iter().reduce(Expr::or);
+        Ok(match (unknown, negated) {
+            (None, negated) => negate(is_there, negated),
+            (Some(_), false) if is_condition => is_there,
+            (Some(unknown), true) if is_condition => {
+                negate(is_there, true).and(negate(unknown, true))
+            }
+            (Some(unknown), negated) => when(is_there, lit(!negated))
+                .when(unknown, lit(ScalarValue::Boolean(None)))
+                .otherwise(lit(negated))?,
+        })
+    }
+
+    /// An expression from here as a subquery sees it.
+    fn from_inside(&self, value: &Expr) -> Result<Expr> {
+        let changed = value.clone().transform_up(|expression| match expression {
+            Expr::Column(column) => {
+                let field = Arc::clone(self.schema.field_from_column(&column)?);
+                Ok(Transformed::yes(Expr::OuterReferenceColumn(field, column)))
+            }
+            Expr::OuterReferenceColumn(_, column) => not_impl_err!(
+                "`{column}` of two statements further out is compared with rows of a subquery by `in`; write `exists (select ... where ... = {column})`"
+            ),
+            Expr::ScalarSubquery(_) => {
+                not_impl_err!("a subquery is looked for in the rows of another; name it with `with`")
+            }
+            other => Ok(Transformed::no(other)),
+        })?;
+        Ok(changed.data)
+    }
+
+    fn exists_where(&self, plan: &LogicalPlan, condition: Expr) -> Result<Expr> {
+        self.exists(
+            LogicalPlanBuilder::from(plan.clone())
+                .filter(condition)?
+                .build()?,
+        )
+    }
+
+    /// Whether a plan has rows, which is never unknown.
+    fn exists(&self, plan: LogicalPlan) -> Result<Expr> {
+        if self.is_filter {
+            return Ok(Expr::Exists(Exists {
+                subquery: subquery(plan),
+                negated: false,
+            }));
+        }
+        let counted = LogicalPlanBuilder::from(plan)
+            .aggregate(Vec::<Expr>::new(), [count(lit(1)).alias("rows")])?
+            .project([Expr::Column(Column::from_name("rows")).gt(lit(0))])?;
+        Ok(Expr::ScalarSubquery(subquery(counted.build()?)))
+    }
+}
+
+fn subquery(plan: LogicalPlan) -> Subquery {
+    Subquery {
+        outer_ref_columns: plan.all_out_ref_exprs(),
+        subquery: Arc::new(plan),
+        spans: Spans::new(),
+    }
+}
+
+fn negate(expression: Expr, is_negated: bool) -> Expr {
+    match (expression, is_negated) {
+        (expression, false) => expression,
+        (Expr::Exists(Exists { subquery, negated }), true) => Expr::Exists(Exists {
+            subquery,
+            negated: !negated,
+        }),
+        (expression, true) => Expr::Not(Box::new(expression)),
+    }
+}
+
+/// Whether it reads the statement around it and has one row, of an aggregate without groups.
+fn has_one_row(subquery: &Subquery) -> Result<bool> {
+    if subquery.outer_ref_columns.is_empty() {
+        return Ok(false);
+    }
+    let mut plan = subquery.subquery.as_ref();
+    let mut is_filtered = false;
+    loop {
+        plan = match plan {
+            LogicalPlan::Projection(node) => &node.input,
+            LogicalPlan::SubqueryAlias(node) => &node.input,
+            LogicalPlan::Sort(node) if node.fetch.is_none() => &node.input,
+            LogicalPlan::Filter(node) => {
+                is_filtered = true;
+                &node.input
+            }
+            LogicalPlan::Limit(node) => {
+                is_filtered = true;
+                &node.input
+            }
+            LogicalPlan::Aggregate(node) if node.group_expr.is_empty() && is_filtered => {
+                return not_impl_err!(
+                    "a subquery reads the statement around it, and filters the one row of an aggregate; compare the aggregate: `(select count(*) ...) > 1`"
+                );
+            }
+            LogicalPlan::Aggregate(node) => return Ok(node.group_expr.is_empty()),
+            _ => return Ok(false),
+        };
+    }
+}

@@ -6,7 +6,7 @@
 //! Read in this order: [`lake`] (the handle that everything hangs on), [`stores`] (where data
 //! lies), [`tail`] (rows on their way to a table), [`catalog`] (names to tables, lazily), [`access`] (who may read what), `sources`
 //! (one file per kind of table), [`schema`] (declared against stored), [`policy`] (what a statement may do), [`session`] (from a
-//! request to a stream of record batches), [`prepared`] (what a statement will answer), [`pg`] (the same for clients of PostgreSQL), `planner` (the last look at a plan), `like` (patterns), `limited` (ends a
+//! request to a stream of record batches), [`prepared`] (what a statement will answer), [`pg`] (the same for clients of PostgreSQL), `planner` (the last look at a plan), `like` (patterns), `semantics` (what PostgreSQL means), [`spelling`] (values as text), `limited` (ends a
 //! stream that takes too long), `inputs` (what an answer was made from), `profile` (where its time went), `stop` (ends joins that never wait), [`doctor`] (what is wrong with a lake), [`error`].
 
 pub mod access;

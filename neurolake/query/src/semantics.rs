@@ -79,7 +79,7 @@ fn rewrite_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
             changed.transformed |= is_changed;
         }
         if is_sort && types.is_length(&changed.data) {
-            changed = Transformed::yes(functions::length(changed.data));
+            changed = Transformed::yes(functions::interval_length(changed.data));
         }
         Ok(match changed.transformed {
             true => changed.update_data(|expression| name.restore(expression)),
@@ -97,9 +97,14 @@ fn may_change(expression: &Expr) -> bool {
         | Expr::TryCast(_)
         | Expr::InSubquery(_)
         | Expr::Exists(_) => true,
-        Expr::ScalarFunction(call) => is_concatenation(call),
+        Expr::ScalarFunction(call) => is_concatenation(call) || is_length_of(call),
         _ => false,
     }
+}
+
+/// `length`, which the engine knows of texts only.
+fn is_length_of(call: &ScalarFunction) -> bool {
+    call.func.name() == "character_length" && call.args.len() == 1
 }
 
 fn is_concatenation(call: &ScalarFunction) -> bool {
@@ -175,6 +180,13 @@ impl Types<'_> {
                 }
                 Ok(transformed(Expr::ScalarFunction(call), is_changed))
             }
+            Expr::ScalarFunction(mut call) if is_length_of(&call) => {
+                let of = self.of(&call.args[0]);
+                match of.is_some_and(|of| of.is_binary()) {
+                    true => Ok(Transformed::yes(functions::bytes(call.args.remove(0)))),
+                    false => Ok(Transformed::no(Expr::ScalarFunction(call))),
+                }
+            }
             other => Ok(Transformed::no(other)),
         }
     }
@@ -196,10 +208,13 @@ impl Types<'_> {
                     (Some(left), Some(right)) if left.is_integer() && right.is_integer() => {
                         let types = BinaryTypeCoercer::new(&left, &op, &right);
                         let (left, right) = types.get_input_types()?;
-                        let [first, second] = sides;
-                        let first = first.cast_to(&left, self.schema)?;
-                        let second = second.cast_to(&right, self.schema)?;
-                        return Ok(Transformed::yes(functions::checked(op, first, second)));
+                        // Of some there is no integer that holds both.
+                        if left == right && left.is_integer() {
+                            let [first, second] = sides;
+                            let first = first.cast_to(&left, self.schema)?;
+                            let second = second.cast_to(&right, self.schema)?;
+                            return Ok(Transformed::yes(functions::checked(op, first, second)));
+                        }
                     }
                     (Some(day), Some(DataType::Interval(_)))
                         if is_day(&day) && op != Operator::Multiply && !self.are_fixed =>
@@ -252,7 +267,7 @@ impl Types<'_> {
                 }
             }
             for expression in all {
-                *expression = functions::length(take(expression));
+                *expression = functions::interval_length(take(expression));
             }
             return true;
         }

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    ArrowPrimitiveType, ArrowTimestampType, DataType, DurationMicrosecondType, Float32Type,
-    Float64Type, IntervalMonthDayNanoType, IntervalUnit, Time32MillisecondType, Time32SecondType,
-    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    ArrowPrimitiveType, ArrowTimestampType, DataType, DurationMicrosecondType, FieldRef,
+    Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, Time32MillisecondType,
+    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
 };
 use arrow::error::ArrowError;
 use arrow::temporal_conversions::as_datetime;
@@ -37,13 +38,8 @@ pub fn is_spelled(data_type: &DataType) -> bool {
 /// # Errors
 /// They are of a type that isn't spelled here.
 pub fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
-    if let DataType::List(item) = column.data_type() {
-        // Those have blanks, which a list must not take for its own.
-        let has_quotes = matches!(
-            item.data_type(),
-            DataType::Timestamp(..) | DataType::Interval(_) | DataType::Duration(_)
-        );
-        return lists(column, has_quotes);
+    if column.data_type().is_list() {
+        return lists(column);
     }
     if let DataType::Decimal128(..) = column.data_type() {
         return Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone());
@@ -165,14 +161,20 @@ fn each<T: ArrowPrimitiveType>(
     }
 }
 
-fn lists(column: &ArrayRef, has_quotes: bool) -> Result<StringArray, ArrowError> {
+/// `{a,"b c",NULL}`
+fn lists(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     let mut out = StringBuilder::new();
+    let column = cast(column, &DataType::List(items(column.data_type())?))?;
     for list in column.as_list::<i32>().iter() {
         let Some(list) = list else {
             out.append_null();
             continue;
         };
-        let values = spell(&list)?;
+        let values = match list.data_type() {
+            of if is_spelled(of) => spell(&list)?,
+            _ => cast(&list, &DataType::Utf8)?.as_string::<i32>().clone(),
+        };
+        let is_truth = *list.data_type() == DataType::Boolean;
         let mut text = String::from("{");
         for (index, value) in values.iter().enumerate() {
             if index > 0 {
@@ -180,7 +182,9 @@ fn lists(column: &ArrayRef, has_quotes: bool) -> Result<StringArray, ArrowError>
             }
             match value {
                 None => text.push_str("NULL"),
-                Some(value) if has_quotes => {
+                Some(value) if is_truth => text.push_str(&value[..1]),
+                Some(value) if needs_quotes(value) => {
+                    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
                     let _ = write!(text, "\"{value}\"");
                 }
                 Some(value) => text.push_str(value),
@@ -190,6 +194,26 @@ fn lists(column: &ArrayRef, has_quotes: bool) -> Result<StringArray, ArrowError>
         out.append_value(text);
     }
     Ok(out.finish())
+}
+
+/// The items of any kind of list.
+fn items(list: &DataType) -> Result<FieldRef, ArrowError> {
+    match list {
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => Ok(FieldRef::clone(item)),
+        other => Err(ArrowError::NotYetImplemented(format!("{other} as text"))),
+    }
+}
+
+fn needs_quotes(value: &str) -> bool {
+    value.is_empty()
+        || value.eq_ignore_ascii_case("null")
+        || value.contains(|character: char| {
+            matches!(character, '{' | '}' | ',' | '"' | '\\') || character.is_ascii_whitespace()
+        })
 }
 
 /// Numbers of so many digits and more in front of the point have an exponent.
@@ -361,6 +385,29 @@ mod tests {
         ] {
             assert_eq!(interval(months, days, microseconds), wanted);
         }
+    }
+
+    #[test]
+    fn lists_look_as_in_postgres() {
+        use arrow::array::{BooleanArray, FixedSizeListArray, ListArray};
+        use arrow::datatypes::{Field, Int64Type};
+
+        let numbers = ListArray::from_iter_primitive::<Int64Type, _, _>([
+            Some(vec![Some(1), None, Some(-3)]),
+            None,
+            Some(vec![]),
+        ]);
+        assert_eq!(spelled(numbers), ["{1,NULL,-3}", "NULL", "{}"]);
+        let texts = ["a", "", "b c", "null", "x\"y", "\\", "{", "d,e", "ü"];
+        let item = Arc::new(Field::new("item", DataType::Utf8, true));
+        let texts: ArrayRef = Arc::new(StringArray::from(texts.to_vec()));
+        let texts = FixedSizeListArray::new(item, 9, texts, None);
+        let wanted = r#"{a,"","b c","null","x\"y","\\","{","d,e",ü}"#;
+        assert_eq!(spelled(texts), [wanted]);
+        let item = Arc::new(Field::new("item", DataType::Boolean, true));
+        let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true, false]));
+        let truths = FixedSizeListArray::new(item, 2, truths, None);
+        assert_eq!(spelled(truths), ["{t,f}"]);
     }
 
     #[test]

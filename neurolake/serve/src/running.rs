@@ -5,15 +5,17 @@
 //! it the query.
 
 use std::future::Future;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use axum::body::Body;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use neurolake_query::{Error, Inputs, Kind, Lake, Request, Result};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::accounts::Client;
 use crate::admission::Admitted;
@@ -28,6 +30,11 @@ const QUEUE: usize = 4;
 
 /// Bytes of one of them at most.
 const PIECE: usize = 1 << 20;
+
+/// What of an answer is held back until the next of it is there, and for how long: an error can be told
+/// before anything is sent.
+const HELD_BYTES: usize = 64 << 10;
+const HELD: Duration = Duration::from_millis(20);
 
 /// Memory of an answer that is collected before it is sent.
 const COLLECTED_BYTES: usize = 64 << 20;
@@ -121,18 +128,30 @@ impl Running {
         }
     }
 
-    /// Waits for the first bytes, so that a query that fails at once has a status of its own.
+    /// Waits for the first bytes and a moment longer, so that a query that fails early has a status of
+    /// its own, and a short answer a length.
     pub(crate) async fn body(mut self) -> Result<(Option<Made>, Body)> {
         let made = match self.pieces.recv().await {
             Some(Ok(Piece::Made(made))) => made,
             Some(Err(error)) => return Err(error),
             _ => return Err(wordless()),
         };
-        let first = match self.next().await {
-            Some(first) => first?,
-            // An answer of no rows may have no bytes.
-            None => return Ok((made, Body::empty())),
-        };
+        let mut held = BytesMut::new();
+        let mut moment = None;
+        while held.len() < HELD_BYTES {
+            let next = match moment {
+                None => self.next().await,
+                Some(moment) => match timeout_at(moment, self.next()).await {
+                    Ok(next) => next,
+                    Err(_) => break,
+                },
+            };
+            match next {
+                Some(bytes) => held.extend_from_slice(&bytes?),
+                None => return Ok((made, Body::from(held.freeze()))),
+            }
+            moment.get_or_insert_with(|| Instant::now() + HELD);
+        }
         let rest = futures::stream::unfold(Some(self), |running| async move {
             let mut running = running?;
             let next = running.next().await?;
@@ -140,7 +159,7 @@ impl Running {
             let running = next.is_ok().then_some(running);
             Some((next, running))
         });
-        let first = futures::stream::iter([Ok(first)]);
+        let first = futures::stream::iter([Ok(held.freeze())]);
         // Compression asks again after the end.
         Ok((made, Body::from_stream(first.chain(rest).fuse())))
     }

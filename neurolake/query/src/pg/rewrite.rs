@@ -6,7 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName,
     ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, Statement, TableAliasColumnDef,
-    TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+    TableFactor, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::template;
@@ -243,6 +243,11 @@ impl VisitorMut for Catalog {
             Expr::Function(function) if spreads_a_key(function) => {
                 *expression = cast(Expr::Value(Value::Null.into()), DataType::Int(None));
             }
+            Expr::CompoundFieldAccess { root, access_chain }
+                if is_part_of_a_key(root, access_chain) =>
+            {
+                *expression = cast(Expr::Value(Value::Null.into()), DataType::Int(None));
+            }
             Expr::Subquery(query) => {
                 if reads_nothing(query) {
                     *expression = Expr::Value(Value::Null.into());
@@ -297,6 +302,17 @@ const KEYS: [&str; 6] = [
     "indkey",
     "indoption",
 ];
+
+/// `indoption[1]`, also by a name that a subquery gives it.
+fn is_part_of_a_key(root: &Expr, accesses: &[AccessExpr]) -> bool {
+    let name = match accesses {
+        [AccessExpr::Subscript(_)] => column(root),
+        [.., AccessExpr::Dot(name), AccessExpr::Subscript(_)] => column(name),
+        _ => None,
+    };
+    let name = name.unwrap_or_default().to_ascii_lowercase();
+    KEYS.iter().any(|key| name.ends_with(key))
+}
 
 /// `unnest(indkey)` and `generate_subscripts(indkey, 1)`.
 fn spreads_a_key(function: &Function) -> bool {
@@ -365,10 +381,37 @@ fn function_name(expression: &Expr) -> Option<String> {
                 return None;
             };
             let name = value.value.clone().into_string()?;
-            let plain = name.strip_prefix("pg_catalog.");
-            Some(plain.unwrap_or(&name).to_owned())
+            Some(without_schema(&name))
+        }
+        // What the library makes of `'array_in'::regproc`.
+        Expr::Subquery(query) => {
+            let mut first = First::default();
+            let _ = query.visit(&mut first);
+            first.text.as_deref().map(without_schema)
         }
         _ => None,
+    }
+}
+
+fn without_schema(name: &str) -> String {
+    name.strip_prefix("pg_catalog.").unwrap_or(name).to_owned()
+}
+
+/// The first text of an expression.
+#[derive(Default)]
+struct First {
+    text: Option<String>,
+}
+
+impl Visitor for First {
+    type Break = ();
+
+    fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
+        self.text = value.value.clone().into_string();
+        match self.text {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(()),
+        }
     }
 }
 

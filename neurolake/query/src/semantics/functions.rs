@@ -5,7 +5,8 @@ use std::sync::{Arc, LazyLock};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, IntervalMonthDayNanoArray,
 };
-use datafusion::arrow::compute::{cast, kernels::numeric};
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::compute::kernels::{length, numeric};
 use datafusion::arrow::datatypes::{
     DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
 };
@@ -63,8 +64,13 @@ pub(super) fn text(value: Expr) -> Expr {
 }
 
 /// What lengths of time are compared by.
-pub(super) fn length(interval: Expr) -> Expr {
+pub(super) fn interval_length(interval: Expr) -> Expr {
     LENGTH.call(vec![interval])
+}
+
+/// How many bytes there are.
+pub(super) fn bytes(value: Expr) -> Expr {
+    BYTES.call(vec![value])
 }
 
 /// An interval so many times.
@@ -74,16 +80,23 @@ pub(super) fn multiple(interval: Expr, times: Expr) -> Expr {
 
 /// Whether [`text`] is another than the engine's.
 pub(super) fn is_spelled(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
+    match data_type {
         DataType::Float32
-            | DataType::Float64
-            | DataType::Timestamp(..)
-            | DataType::Time32(_)
-            | DataType::Time64(_)
-            | DataType::Interval(_)
-            | DataType::Duration(_)
-    )
+        | DataType::Float64
+        | DataType::Timestamp(..)
+        | DataType::Time32(_)
+        | DataType::Time64(_)
+        | DataType::Interval(_)
+        | DataType::Duration(_) => true,
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item) => {
+            !item.data_type().is_nested() && !item.data_type().is_binary()
+        }
+        _ => false,
+    }
 }
 
 static SUM: LazyLock<Arc<ScalarUDF>> =
@@ -96,6 +109,7 @@ static ROUNDED: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function(NEAREST, 1,
 static TEXT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function("pg_text", 1, Body::Text));
 static LENGTH: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| function("interval_length", 1, Body::Length));
+static BYTES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function("bytes_length", 1, Body::Bytes));
 static MULTIPLE: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| function("interval_mul", 2, Body::Multiple));
 
@@ -121,6 +135,7 @@ enum Body {
     Nearest,
     Text,
     Length,
+    Bytes,
     Multiple,
 }
 
@@ -138,7 +153,7 @@ impl ScalarUDFImpl for Function {
                 right.schema_name()
             )),
             (_, arguments) => {
-                let names = arguments.iter().map(|argument| argument.schema_name());
+                let names = arguments.iter().map(Expr::schema_name);
                 let names: Vec<_> = names.map(|name| name.to_string()).collect();
                 Ok(format!("{}({})", self.name, names.join(",")))
             }
@@ -155,6 +170,7 @@ impl ScalarUDFImpl for Function {
             Body::Text => DataType::Utf8,
             // Twelve bytes of nanoseconds at most.
             Body::Length => DataType::Decimal128(38, 0),
+            Body::Bytes => DataType::Int32,
             Body::Multiple => INTERVAL,
         })
     }
@@ -172,6 +188,7 @@ impl ScalarUDFImpl for Function {
             (Body::Nearest, [column]) => rounded(column)?,
             (Body::Text, [column]) => Arc::new(spelling::spell(column)?),
             (Body::Length, [column]) => Arc::new(lengths(column)?),
+            (Body::Bytes, [column]) => cast(&length::length(column)?, &DataType::Int32)?,
             (Body::Multiple, [intervals, times]) => Arc::new(multiples(intervals, times)?),
             _ => return internal_err!("wrong arguments of {}", self.name),
         };

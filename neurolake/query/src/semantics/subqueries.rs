@@ -82,6 +82,7 @@ impl Place<'_> {
         let is_correlated = !found.subquery.outer_ref_columns.is_empty();
         let has_columns = !found.expr.column_refs().is_empty();
         let is_right = match found.negated {
+            _ if !has_one_column(&found) => true,
             false => true,
             true => is_alone && !is_correlated && has_columns,
         };
@@ -93,7 +94,9 @@ impl Place<'_> {
 
     fn value(&self, expression: Expr) -> Result<Transformed<Expr>> {
         expression.transform_up(|expression| match expression {
-            Expr::InSubquery(found) => self.taken_apart(found, false).map(Transformed::yes),
+            Expr::InSubquery(found) if has_one_column(&found) => {
+                self.taken_apart(found, false).map(Transformed::yes)
+            }
             Expr::Exists(exists) => {
                 let Exists { subquery, negated } = &exists;
                 if has_one_row(subquery)? {
@@ -126,7 +129,7 @@ impl Place<'_> {
         let plan = subquery.subquery.as_ref();
         let (qualifier, field) = plan.schema().qualified_field(0);
         let row = Expr::Column(Column::from((qualifier, field)));
-        let outer = self.from_inside(&value)?;
+        let outer = self.seen_from_inside(&value)?;
         let is_there = self.exists_where(plan, row.clone().eq(outer))?;
         // What is compared with null is unknown.
         let mut unknown = Vec::new();
@@ -150,7 +153,7 @@ impl Place<'_> {
     }
 
     /// An expression from here as a subquery sees it.
-    fn from_inside(&self, value: &Expr) -> Result<Expr> {
+    fn seen_from_inside(&self, value: &Expr) -> Result<Expr> {
         let changed = value.clone().transform_up(|expression| match expression {
             Expr::Column(column) => {
                 let field = Arc::clone(self.schema.field_from_column(&column)?);
@@ -207,6 +210,11 @@ fn negate(expression: Expr, is_negated: bool) -> Expr {
         }),
         (expression, true) => Expr::Not(Box::new(expression)),
     }
+}
+
+/// If not, the engine says what is wrong with it.
+fn has_one_column(found: &InSubquery) -> bool {
+    found.subquery.subquery.schema().fields().len() == 1
 }
 
 /// Whether it reads the statement around it and has one row, of an aggregate without groups.

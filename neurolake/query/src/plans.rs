@@ -359,7 +359,7 @@ pub(crate) fn typed(
         })?
         .map_data(LogicalPlan::recompute_schema)
     })?;
-    semantics::apply(plan.data)
+    semantics::apply_typed(plan.data)
 }
 
 /// The table of a scan, as far as it is one of the lake's.

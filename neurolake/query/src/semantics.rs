@@ -2,7 +2,8 @@
 //! without a word:
 //!
 //! - a date and an interval make an instant, since the interval may have hours;
-//! - intervals are compared by their length, of days of 24 hours and months of 30 days, not part by part;
+//! - operators, `between`, `in` and `order by` compare intervals by their length, of days of 24 hours and
+//!   months of 30 days, not part by part;
 //! - a number with a fraction becomes the nearest integer, not the one towards zero;
 //! - integers that don't fit their type are an error; they don't start again from the other end;
 //! - instants, floats and intervals become the text that PostgreSQL writes;
@@ -27,7 +28,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::type_coercion::binary::BinaryTypeCoercer;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, lit,
+    Between, BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast,
 };
 use datafusion::sql::sqlparser::ast;
 
@@ -36,11 +37,21 @@ pub(crate) use self::functions::{arithmetic, registered};
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const INSTANT: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
 
-/// Gives a plan PostgreSQL's meaning. A second time changes nothing.
+/// Gives a plan PostgreSQL's meaning. A second time changes nothing, but for parameters that have a type
+/// or a value by then.
 pub(crate) fn apply(plan: LogicalPlan) -> Result<LogicalPlan> {
+    rewrite(plan, false)
+}
+
+/// [`apply`], where parameters are of the types that their values will have.
+pub(crate) fn apply_typed(plan: LogicalPlan) -> Result<LogicalPlan> {
+    rewrite(plan, true)
+}
+
+fn rewrite(plan: LogicalPlan, knows_parameters: bool) -> Result<LogicalPlan> {
     let mut is_changed = false;
     let plan = plan.transform_up_with_subqueries(|node| {
-        let changed = rewrite_node(node)?;
+        let changed = rewrite_node(node, knows_parameters)?;
         is_changed |= changed.transformed;
         match is_changed {
             // Types of what is below may be others.
@@ -51,10 +62,11 @@ pub(crate) fn apply(plan: LogicalPlan) -> Result<LogicalPlan> {
     Ok(plan.data)
 }
 
-fn rewrite_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+fn rewrite_node(node: LogicalPlan, knows_parameters: bool) -> Result<Transformed<LogicalPlan>> {
     let is_sort = matches!(node, LogicalPlan::Sort(_));
     let mut is_of_interest = false;
     for expression in node.expressions() {
+        subqueries::check(&expression)?;
         is_of_interest |= is_sort || expression.exists(|inner| Ok(may_change(inner)))?;
     }
     if !is_of_interest {
@@ -65,12 +77,17 @@ fn rewrite_node(node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         schema: &schema,
         // Their types are written down.
         are_fixed: matches!(node, LogicalPlan::Values(_)),
+        knows_parameters,
     };
     let names = NamePreserver::new(&node);
     let is_filter = matches!(node, LogicalPlan::Filter(_));
     // The engine plans no subqueries in these.
     let takes_subqueries = !matches!(node, LogicalPlan::Join(_) | LogicalPlan::Values(_));
     node.map_expressions(|expression| {
+        // Its parts are columns of the plan, and would lose their names.
+        if matches!(expression, Expr::GroupingSet(_)) {
+            return Ok(Transformed::no(expression));
+        }
         let name = names.save(&expression);
         let mut changed = expression.transform_up(|expression| types.rewrite(expression))?;
         if takes_subqueries && subqueries::has_any(&changed.data)? {
@@ -115,6 +132,7 @@ fn is_concatenation(call: &ScalarFunction) -> bool {
 struct Types<'a> {
     schema: &'a DFSchema,
     are_fixed: bool,
+    knows_parameters: bool,
 }
 
 impl Types<'_> {
@@ -205,14 +223,23 @@ impl Types<'_> {
             | Operator::IsNotDistinctFrom => is_changed = self.compared(&mut sides),
             Operator::Plus | Operator::Minus | Operator::Multiply => {
                 match (self.of(&sides[0]), self.of(&sides[1])) {
-                    (Some(left), Some(right)) if left.is_integer() && right.is_integer() => {
+                    (Some(left), Some(right))
+                        if left.is_integer()
+                            && right.is_integer()
+                            && (self.knows_parameters || !sides.iter().any(has_parameter)) =>
+                    {
                         let types = BinaryTypeCoercer::new(&left, &op, &right);
                         let (left, right) = types.get_input_types()?;
                         // Of some there is no integer that holds both.
                         if left == right && left.is_integer() {
+                            // PostgreSQL has no others: differences of ranks and counts may be negative.
+                            let whole = match left.is_unsigned_integer() {
+                                true => DataType::Int64,
+                                false => left,
+                            };
                             let [first, second] = sides;
-                            let first = first.cast_to(&left, self.schema)?;
-                            let second = second.cast_to(&right, self.schema)?;
+                            let first = first.cast_to(&whole, self.schema)?;
+                            let second = second.cast_to(&whole, self.schema)?;
                             return Ok(Transformed::yes(functions::checked(op, first, second)));
                         }
                     }
@@ -261,6 +288,7 @@ impl Types<'_> {
                     Some(_) if is_text(expression) => {
                         *expression = cast(take(expression), INTERVAL);
                     }
+                    Some(DataType::Null) => *expression = cast(take(expression), INTERVAL),
                     Some(of) if is_length(of) => {}
                     // The engine says what is wrong with it.
                     _ => return false,
@@ -369,6 +397,12 @@ fn cast(expression: Expr, to: DataType) -> Expr {
     Expr::Cast(Cast::new(Box::new(expression), to))
 }
 
+fn has_parameter(expression: &Expr) -> bool {
+    let is_parameter = |inner: &Expr| Ok(matches!(inner, Expr::Placeholder(_)));
+    // It only fails where the closure does.
+    expression.exists(is_parameter).unwrap_or(true)
+}
+
 fn instant(day: Expr) -> Expr {
     cast(day, INSTANT)
 }
@@ -379,6 +413,15 @@ fn is_day(data_type: &DataType) -> bool {
 
 fn is_length(data_type: &DataType) -> bool {
     matches!(data_type, DataType::Interval(_) | DataType::Duration(_))
+}
+
+fn is_interval(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Interval(_))
+}
+
+/// What two instants are apart.
+fn is_apart(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Duration(_))
 }
 
 fn is_temporal(data_type: &DataType) -> bool {
@@ -410,8 +453,8 @@ fn is_written(expression: &Expr) -> bool {
     }
 }
 
-/// Operators of intervals that the engine doesn't plan: `interval * number`, `interval / number`, and
-/// comparisons with text.
+/// Operators of intervals while a statement is planned: what the engine doesn't plan, and what decides on
+/// types, which unions, rows of `values` and subqueries keep.
 #[derive(Debug)]
 pub(crate) struct Operators;
 
@@ -421,40 +464,61 @@ impl ExprPlanner for Operators {
         binary: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        use ast::BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Multiply, NotEq};
+        use ast::BinaryOperator::{Divide, Eq, Gt, GtEq, Lt, LtEq, Minus, Multiply, NotEq, Plus};
 
+        let RawBinaryExpr {
+            op,
+            mut left,
+            mut right,
+        } = binary;
         let types = Types {
             schema,
             are_fixed: false,
+            knows_parameters: false,
         };
-        let is_interval = |side: &Expr| types.of(side).is_some_and(|of| is_length(&of));
-        let is_number = |side: &Expr| match types.of(side) {
-            Some(of) => of.is_numeric(),
-            None => matches!(side, Expr::Placeholder(_)),
+        let is_any = matches!(
+            op,
+            Divide | Eq | Gt | GtEq | Lt | LtEq | Minus | Multiply | NotEq | Plus
+        );
+        let is_of = |side: &Expr, wanted: fn(&DataType) -> bool| {
+            is_any && types.of(side).is_some_and(|of| wanted(&of))
+        };
+        let (is_left, is_right) = (is_of(&left, is_length), is_of(&right, is_length));
+        let is_number = |side: &Expr| {
+            is_of(side, DataType::is_numeric)
+                || matches!(side, Expr::Placeholder(_)) && types.of(side).is_none()
         };
         let number = |side: Expr| cast(side, DataType::Float64);
-        let RawBinaryExpr { op, left, right } = binary;
-        let planned = match op {
-            Multiply if is_interval(&left) && is_number(&right) => {
-                functions::multiple(left, number(right))
+        match op {
+            Multiply if is_left && is_number(&right) => {
+                let product = functions::multiple(left, number(right));
+                return Ok(PlannerResult::Planned(product));
             }
-            Multiply if is_number(&left) && is_interval(&right) => {
-                functions::multiple(right, number(left))
+            Multiply if is_right && is_number(&left) => {
+                let product = functions::multiple(right, number(left));
+                return Ok(PlannerResult::Planned(product));
             }
-            Divide if is_interval(&left) && is_number(&right) => {
-                functions::multiple(left, lit(1.0) / number(right))
+            Divide if is_left && is_number(&right) => {
+                let quotient = functions::part(left, number(right));
+                return Ok(PlannerResult::Planned(quotient));
             }
-            Eq | NotEq | Lt | LtEq | Gt | GtEq if is_interval(&left) && is_text(&right) => {
-                let right = cast(right, INTERVAL);
-                return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+            Eq | NotEq | Lt | LtEq | Gt | GtEq if is_left && is_text(&right) => {
+                right = cast(right, INTERVAL);
             }
-            Eq | NotEq | Lt | LtEq | Gt | GtEq if is_text(&left) && is_interval(&right) => {
-                let left = cast(left, INTERVAL);
-                return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }));
+            Eq | NotEq | Lt | LtEq | Gt | GtEq if is_text(&left) && is_right => {
+                left = cast(left, INTERVAL);
             }
-            _ => return Ok(PlannerResult::Original(RawBinaryExpr { op, left, right })),
-        };
-        Ok(PlannerResult::Planned(planned))
+            Plus | Minus if is_of(&left, is_interval) && is_of(&right, is_apart) => {
+                right = functions::interval(right);
+            }
+            Plus | Minus if is_of(&left, is_apart) && is_of(&right, is_interval) => {
+                left = functions::interval(left);
+            }
+            Plus | Minus if is_right && is_of(&left, is_day) => left = instant(left),
+            Plus if is_left && is_of(&right, is_day) => right = instant(right),
+            _ => {}
+        }
+        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
     }
 }
 

@@ -2,13 +2,16 @@
 //! fractions, and exponents where PostgreSQL has them.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, IntervalMonthDayNanoArray, PrimitiveArray, StringArray, StringBuilder,
+};
 use arrow::compute::cast;
 use arrow::datatypes::{
     ArrowPrimitiveType, ArrowTimestampType, DataType, DurationMicrosecondType, FieldRef,
-    Float32Type, Float64Type, IntervalMonthDayNanoType, IntervalUnit, Time32MillisecondType,
-    Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
+    Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+    Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
     TimestampSecondType,
 };
@@ -89,17 +92,8 @@ pub fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
             let values = column.as_primitive::<Time64NanosecondType>();
             each(values, &mut out, |value| time(value / 1_000));
         }
-        DataType::Duration(_) => {
-            // What two instants are apart has days.
-            let values = cast(column, &DataType::Duration(TimeUnit::Microsecond))?;
-            each(
-                values.as_primitive::<DurationMicrosecondType>(),
-                &mut out,
-                |value| interval(0, value / DAY, value % DAY),
-            );
-        }
-        DataType::Interval(_) => {
-            let values = cast(column, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+        DataType::Duration(_) | DataType::Interval(_) => {
+            let values = intervals(column)?;
             each(
                 values.as_primitive::<IntervalMonthDayNanoType>(),
                 &mut out,
@@ -119,8 +113,26 @@ pub fn spell(column: &ArrayRef) -> Result<StringArray, ArrowError> {
     Ok(out.finish())
 }
 
-/// Microseconds of a day.
-const DAY: i64 = 86_400_000_000;
+/// Lengths of time as intervals of months, days and nanoseconds. What two instants are apart has days, as
+/// in PostgreSQL.
+///
+/// # Errors
+/// They are none.
+pub fn intervals(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    const DAY: i64 = 86_400_000_000;
+    if !matches!(column.data_type(), DataType::Duration(_)) {
+        return cast(column, &DataType::Interval(IntervalUnit::MonthDayNano));
+    }
+    let apart = cast(column, &DataType::Duration(TimeUnit::Microsecond))?;
+    let apart = apart.as_primitive::<DurationMicrosecondType>().iter();
+    let intervals = apart.map(|apart| {
+        let apart = apart?;
+        // Far fewer than there are days.
+        let days = i32::try_from(apart / DAY).ok()?;
+        Some(IntervalMonthDayNano::new(0, days, apart % DAY * 1_000))
+    });
+    Ok(Arc::new(intervals.collect::<IntervalMonthDayNanoArray>()))
+}
 
 /// `1 year 2 mons -3 days +04:05:06`: a part behind a negative one has a sign.
 fn interval(months: i64, days: i64, microseconds: i64) -> String {
@@ -303,8 +315,6 @@ fn fraction(text: &mut String, microseconds: i64) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::array::{Float32Array, Float64Array, TimestampMicrosecondArray};
 
     use super::*;

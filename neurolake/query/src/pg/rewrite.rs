@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName,
     ObjectNamePart, OrderByKind, Query, SelectItem, SetExpr, Statement, TableAliasColumnDef,
-    TableFactor, TimezoneInfo, Value, ValueWithSpan, Visit, VisitMut, Visitor, VisitorMut,
+    TableFactor, TimezoneInfo, UnaryOperator, Value, ValueWithSpan, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use super::template;
@@ -172,6 +173,16 @@ impl VisitorMut for Any {
             let arguments = vec![*pattern.clone(), Expr::Value(escape)];
             **pattern = call(like::FUNCTION, arguments);
         }
+        // The parser gives the sign to the first part only.
+        if let Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr: inner,
+        } = expression
+            && let Expr::Interval(_) = inner.as_ref()
+        {
+            *inner = Box::new(Expr::Nested(inner.clone()));
+        }
+        part_from_what_follows(expression);
         if let Expr::CompoundFieldAccess { root, access_chain } = expression
             && let Some(field) = field(root, access_chain)
         {
@@ -194,6 +205,36 @@ impl VisitorMut for Any {
             name.value = name.value.to_ascii_lowercase();
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The parser takes what stands behind `a is distinct from b and` for a part of `b`.
+fn part_from_what_follows(expression: &mut Expr) {
+    let is_distinct = matches!(expression, Expr::IsDistinctFrom(..));
+    let (Expr::IsDistinctFrom(left, right) | Expr::IsNotDistinctFrom(left, right)) = expression
+    else {
+        return;
+    };
+    let left = left.clone();
+    let mut whole = right.as_ref().clone();
+    let mut first = &mut whole;
+    let mut is_longer = false;
+    while let Expr::BinaryOp {
+        left: next,
+        op: BinaryOperator::And | BinaryOperator::Or,
+        ..
+    } = first
+    {
+        first = next;
+        is_longer = true;
+    }
+    if is_longer {
+        let right = Box::new(first.clone());
+        *first = match is_distinct {
+            true => Expr::IsDistinctFrom(left, right),
+            false => Expr::IsNotDistinctFrom(left, right),
+        };
+        *expression = whole;
     }
 }
 

@@ -8,15 +8,16 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::compute::kernels::{length, numeric};
 use datafusion::arrow::datatypes::{
-    DataType, Float32Type, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    DataType, Field, FieldRef, Float32Type, Float64Type, IntervalMonthDayNano,
+    IntervalMonthDayNanoType,
 };
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{exec_err, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{
-    BinaryExpr, ColumnarValue, Expr, Operator, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
-    Signature, Volatility,
+    BinaryExpr, ColumnarValue, Expr, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
+    ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::INTERVAL;
@@ -73,6 +74,11 @@ pub(super) fn bytes(value: Expr) -> Expr {
     BYTES.call(vec![value])
 }
 
+/// What two instants are apart, in days and hours.
+pub(super) fn interval(apart: Expr) -> Expr {
+    INTERVAL_OF.call(vec![apart])
+}
+
 /// An interval so many times.
 pub(super) fn multiple(interval: Expr, times: Expr) -> Expr {
     MULTIPLE.call(vec![interval, times])
@@ -99,6 +105,11 @@ pub(super) fn is_spelled(data_type: &DataType) -> bool {
     }
 }
 
+/// An interval in so many parts.
+pub(super) fn part(interval: Expr, parts: Expr) -> Expr {
+    PART.call(vec![interval, parts])
+}
+
 static SUM: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| function("checked_add", 2, Body::Checked(Operator::Plus)));
 static DIFFERENCE: LazyLock<Arc<ScalarUDF>> =
@@ -112,6 +123,9 @@ static LENGTH: LazyLock<Arc<ScalarUDF>> =
 static BYTES: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function("bytes_length", 1, Body::Bytes));
 static MULTIPLE: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| function("interval_mul", 2, Body::Multiple));
+static INTERVAL_OF: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| function("interval_of", 1, Body::Interval));
+static PART: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| function("interval_div", 2, Body::Part));
 
 fn function(name: &'static str, arguments: usize, body: Body) -> Arc<ScalarUDF> {
     let signature = Signature::any(arguments, Volatility::Immutable);
@@ -136,7 +150,9 @@ enum Body {
     Text,
     Length,
     Bytes,
+    Interval,
     Multiple,
+    Part,
 }
 
 impl ScalarUDFImpl for Function {
@@ -171,8 +187,16 @@ impl ScalarUDFImpl for Function {
             // Twelve bytes of nanoseconds at most.
             Body::Length => DataType::Decimal128(38, 0),
             Body::Bytes => DataType::Int32,
-            Body::Multiple => INTERVAL,
+            Body::Interval | Body::Multiple | Body::Part => INTERVAL,
         })
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let fields = arguments.arg_fields.iter();
+        let types: Vec<_> = fields.map(|field| field.data_type().clone()).collect();
+        let is_nullable = arguments.arg_fields.iter().any(|field| field.is_nullable());
+        let data_type = self.return_type(&types)?;
+        Ok(Arc::new(Field::new(self.name, data_type, is_nullable)))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -189,7 +213,21 @@ impl ScalarUDFImpl for Function {
             (Body::Text, [column]) => Arc::new(spelling::spell(column)?),
             (Body::Length, [column]) => Arc::new(lengths(column)?),
             (Body::Bytes, [column]) => cast(&length::length(column)?, &DataType::Int32)?,
-            (Body::Multiple, [intervals, times]) => Arc::new(multiples(intervals, times)?),
+            (Body::Interval, [column]) => spelling::intervals(column)?,
+            (Body::Multiple, [intervals, times]) => {
+                Arc::new(scaled(intervals, times, |value, times| value * times)?)
+            }
+            (Body::Part, [intervals, parts]) => {
+                if cast(parts, &DataType::Float64)?
+                    .as_primitive::<Float64Type>()
+                    .iter()
+                    .flatten()
+                    .any(|parts| parts == 0.0)
+                {
+                    return exec_err!("division by zero");
+                }
+                Arc::new(scaled(intervals, parts, |value, parts| value / parts)?)
+            }
             _ => return internal_err!("wrong arguments of {}", self.name),
         };
         Ok(match is_scalar {
@@ -259,7 +297,7 @@ fn rounded(column: &ArrayRef) -> Result<ArrayRef> {
 }
 
 fn parts(column: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
-    let column = cast(column, &INTERVAL)?;
+    let column = spelling::intervals(column)?;
     Ok(column.as_primitive::<IntervalMonthDayNanoType>().clone())
 }
 
@@ -276,34 +314,41 @@ fn lengths(column: &ArrayRef) -> Result<Decimal128Array> {
     Ok(lengths.with_precision_and_scale(38, 0)?)
 }
 
-/// As `interval_mul` of PostgreSQL does it: parts of months become days, parts of days become time.
-fn multiples(intervals: &ArrayRef, times: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
-    let times = cast(times, &DataType::Float64)?;
+/// As `interval_mul` and `interval_div` of PostgreSQL do it: parts of months become days, parts of days
+/// become time.
+fn scaled(
+    intervals: &ArrayRef,
+    by: &ArrayRef,
+    scale: fn(f64, f64) -> f64,
+) -> Result<IntervalMonthDayNanoArray> {
+    let by = cast(by, &DataType::Float64)?;
     let intervals = parts(intervals)?;
-    let times = times.as_primitive::<Float64Type>();
-    let pairs = intervals.iter().zip(times);
+    let pairs = intervals.iter().zip(by.as_primitive::<Float64Type>());
     pairs
         .map(|pair| match pair {
-            (Some(interval), Some(times)) => multiplied(interval, times).map(Some),
+            (Some(interval), Some(by)) => scaled_one(interval, |value| scale(value, by)).map(Some),
             _ => Ok(None),
         })
         .collect()
 }
 
-fn multiplied(interval: IntervalMonthDayNano, times: f64) -> Result<IntervalMonthDayNano> {
+fn scaled_one(
+    interval: IntervalMonthDayNano,
+    scale: impl Fn(f64) -> f64,
+) -> Result<IntervalMonthDayNano> {
     const DAYS: f64 = 30.0;
     const SECONDS: f64 = 86_400.0;
     const MICROSECONDS: f64 = 1e6;
     // To whole millionths.
     let rounded = |value: f64| (value * MICROSECONDS).round_ties_even() / MICROSECONDS;
-    let months = f64::from(interval.months) * times;
-    let days = f64::from(interval.days) * times;
+    let months = scale(f64::from(interval.months));
+    let days = scale(f64::from(interval.days));
     let of_months = rounded(months.fract() * DAYS);
     let seconds = rounded((days.fract() + of_months.fract()) * SECONDS);
     let carried = (seconds / SECONDS).trunc();
     let seconds = seconds - carried * SECONDS;
     let days = days.trunc() + carried + of_months.trunc();
-    let time = interval.nanoseconds as f64 / 1_000.0 * times + seconds * MICROSECONDS;
+    let time = scale(interval.nanoseconds as f64 / 1_000.0) + seconds * MICROSECONDS;
     // Nothing that isn't a number fits.
     let fits = |value: f64, most: f64| value.abs() < most;
     let most = f64::from(i32::MAX);

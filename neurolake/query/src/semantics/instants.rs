@@ -1,5 +1,6 @@
 //! Instants and days as people write them.
 
+use datafusion::arrow::array::timezone::Tz;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
@@ -39,14 +40,25 @@ fn completed(text: &str, is_day: bool) -> Option<String> {
         return None;
     }
     let mut complete = format!("{year}-{}-{}", two(month)?, two(day)?);
-    // Of an instant its day counts.
-    let Some(time) = time.filter(|_| !is_day) else {
-        return Some(complete);
-    };
+    if let Some(time) = time {
+        let time = completed_time(time)?;
+        // Of an instant its day counts.
+        if !is_day {
+            complete.push(' ');
+            complete.push_str(&time);
+        }
+    }
+    Some(complete)
+}
+
+fn completed_time(time: &str) -> Option<String> {
     let clock = time
         .find(|character: char| !matches!(character, '0'..='9' | ':' | '.'))
         .unwrap_or(time.len());
     let (clock, zone) = time.split_at(clock);
+    if !matches!(zone.trim(), "" | "Z" | "z") && zone.trim().parse::<Tz>().is_err() {
+        return None;
+    }
     let mut parts = clock.split(':');
     let (hours, minutes) = (two(parts.next()?)?, two(parts.next()?)?);
     let seconds = match parts.next() {
@@ -59,8 +71,7 @@ fn completed(text: &str, is_day: bool) -> Option<String> {
     if parts.next().is_some() {
         return None;
     }
-    complete.push_str(&format!(" {hours}:{minutes}:{seconds}{zone}"));
-    Some(complete)
+    Some(format!("{hours}:{minutes}:{seconds}{zone}"))
 }
 
 /// A number of one or two figures, with two.
@@ -97,6 +108,9 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(completed(text, false).as_deref(), wanted, "{text}");
+        }
+        for text in ["2026-01-05 banana", "2026-01-05 BC", "2026-01-05 12:30 BC"] {
+            assert_eq!(completed(text, true), None, "{text}");
         }
         let day = completed("2026-1-5 23:59", true);
         assert_eq!(day.as_deref(), Some("2026-01-05"));

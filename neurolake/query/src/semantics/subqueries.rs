@@ -10,15 +10,54 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema, ExprSchema, Spans, not_impl_err};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Spans, not_impl_err};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
+    BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
+    lit, when,
 };
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::scalar::ScalarValue;
+
+use super::functions::interval_length;
+use super::is_length;
+
+/// Refuses set operations of which a part reads the statement around them: the engine pulls conditions
+/// out of the part, as if they stood behind the operation.
+pub(super) fn check(expression: &Expr) -> Result<()> {
+    expression.apply(|inner| {
+        let (Expr::ScalarSubquery(subquery)
+        | Expr::InSubquery(InSubquery { subquery, .. })
+        | Expr::Exists(Exists { subquery, .. })) = inner
+        else {
+            return Ok(TreeNodeRecursion::Continue);
+        };
+        if subquery.outer_ref_columns.is_empty() {
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        subquery.subquery.apply(|node| {
+            let is_of_sets = match node {
+                LogicalPlan::Union(_) => true,
+                LogicalPlan::Join(join) => {
+                    matches!(join.join_type, JoinType::LeftSemi | JoinType::LeftAnti)
+                }
+                _ => false,
+            };
+            if is_of_sets && !node.all_out_ref_exprs().is_empty() {
+                return not_impl_err!(
+                    "a part of a `union`, `intersect` or `except` reads the statement around it; ask for each part by itself"
+                );
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    Ok(())
+}
 
 /// Whether there is anything to take apart.
 pub(super) fn has_any(expression: &Expr) -> Result<bool> {
@@ -80,12 +119,14 @@ impl Place<'_> {
     /// `in` and `not in` where unknown is as good as false.
     fn found(&self, found: InSubquery, is_alone: bool) -> Result<Transformed<Expr>> {
         let is_correlated = !found.subquery.outer_ref_columns.is_empty();
-        let has_columns = !found.expr.column_refs().is_empty();
+        // Of other expressions the engine doesn't always know that they may be null.
+        let is_column = matches!(found.expr.as_ref(), Expr::Column(_));
         let is_right = match found.negated {
             _ if !has_one_column(&found) => true,
             false => true,
-            true => is_alone && !is_correlated && has_columns,
+            true => is_alone && !is_correlated && is_column,
         };
+        let is_right = is_right && !self.compares_lengths(&found);
         if is_right && !has_one_row(&found.subquery)? && !has_any(&found.expr)? {
             return Ok(Transformed::no(Expr::InSubquery(found)));
         }
@@ -102,7 +143,7 @@ impl Place<'_> {
                 if has_one_row(subquery)? {
                     return Ok(Transformed::yes(lit(!negated)));
                 }
-                if self.is_filter {
+                if self.is_filter && !subquery.outer_ref_columns.is_empty() {
                     return Ok(Transformed::no(Expr::Exists(exists)));
                 }
                 let counted = self.exists(subquery.subquery.as_ref().clone())?;
@@ -110,6 +151,16 @@ impl Place<'_> {
             }
             other => Ok(Transformed::no(other)),
         })
+    }
+
+    fn compares_lengths(&self, found: &InSubquery) -> bool {
+        let row = found.subquery.subquery.schema().field(0);
+        self.compares_lengths_with(&found.expr, row.data_type())
+    }
+
+    fn compares_lengths_with(&self, value: &Expr, row: &DataType) -> bool {
+        let value = value.get_type(self.schema);
+        is_length(row) && value.is_ok_and(|of| is_length(&of))
     }
 
     fn taken_apart(&self, found: InSubquery, is_condition: bool) -> Result<Expr> {
@@ -126,17 +177,22 @@ impl Place<'_> {
                 false => value.eq(row),
             });
         }
-        let plan = subquery.subquery.as_ref();
+        let plan = &named(&subquery)?;
         let (qualifier, field) = plan.schema().qualified_field(0);
         let row = Expr::Column(Column::from((qualifier, field)));
         let outer = self.seen_from_inside(&value)?;
-        let is_there = self.exists_where(plan, row.clone().eq(outer))?;
+        let equal = match self.compares_lengths_with(&value, field.data_type()) {
+            true => interval_length(row.clone()).eq(interval_length(outer)),
+            false => row.clone().eq(outer),
+        };
+        let is_there = self.exists_where(plan, equal)?;
         // What is compared with null is unknown.
         let mut unknown = Vec::new();
         if field.is_nullable() {
             unknown.push(self.exists_where(plan, row.is_null())?);
         }
-        if value.nullable(self.schema).unwrap_or(true) {
+        let is_known = matches!(value, Expr::Column(_) | Expr::Literal(..));
+        if !is_known || value.nullable(self.schema).unwrap_or(true) {
             unknown.push(value.is_null().and(self.exists(plan.clone())?));
         }
         let unknown = unknown.into_iter().reduce(Expr::or);
@@ -180,17 +236,35 @@ impl Place<'_> {
 
     /// Whether a plan has rows, which is never unknown.
     fn exists(&self, plan: LogicalPlan) -> Result<Expr> {
-        if self.is_filter {
+        let is_correlated = !plan.all_out_ref_exprs().is_empty();
+        if self.is_filter && is_correlated {
             return Ok(Expr::Exists(Exists {
                 subquery: subquery(plan),
                 negated: false,
             }));
         }
-        let counted = LogicalPlanBuilder::from(plan)
+        let rows = LogicalPlanBuilder::from(plan);
+        // Counted once, where it would be a join of all rows with all.
+        let rows = match is_correlated {
+            true => rows,
+            false => rows.limit(0, Some(1))?,
+        };
+        let counted = rows
             .aggregate(Vec::<Expr>::new(), [count(lit(1)).alias("rows")])?
             .project([Expr::Column(Column::from_name("rows")).gt(lit(0))])?;
         Ok(Expr::ScalarSubquery(subquery(counted.build()?)))
     }
+}
+
+/// The rows under a name of their own: the engine takes a column of a table for that of the same table
+/// outside, where both are called the same.
+fn named(subquery: &Subquery) -> Result<LogicalPlan> {
+    let plan = subquery.subquery.as_ref();
+    let column = Expr::Column(Column::from(plan.schema().qualified_field(0)));
+    LogicalPlanBuilder::from(plan.clone())
+        .project([column.alias("__row")])?
+        .alias("__rows")?
+        .build()
 }
 
 fn subquery(plan: LogicalPlan) -> Subquery {
@@ -230,6 +304,9 @@ fn has_one_row(subquery: &Subquery) -> Result<bool> {
             LogicalPlan::SubqueryAlias(node) => &node.input,
             LogicalPlan::Sort(node) if node.fetch.is_none() => &node.input,
             LogicalPlan::Filter(node) => {
+                if passes_nothing(node)? {
+                    return Ok(false);
+                }
                 is_filtered = true;
                 &node.input
             }
@@ -237,6 +314,8 @@ fn has_one_row(subquery: &Subquery) -> Result<bool> {
                 is_filtered = true;
                 &node.input
             }
+            // The engine asks it once.
+            LogicalPlan::Aggregate(_) if plan.all_out_ref_exprs().is_empty() => return Ok(false),
             LogicalPlan::Aggregate(node) if node.group_expr.is_empty() && is_filtered => {
                 return not_impl_err!(
                     "a subquery reads the statement around it, and filters the one row of an aggregate; compare the aggregate: `(select count(*) ...) > 1`"
@@ -245,5 +324,41 @@ fn has_one_row(subquery: &Subquery) -> Result<bool> {
             LogicalPlan::Aggregate(node) => return Ok(node.group_expr.is_empty()),
             _ => return Ok(false),
         };
+    }
+}
+
+/// Whether a condition on an aggregate without groups is not met over no rows: there is no row then, as the
+/// engine has it.
+fn passes_nothing(filter: &Filter) -> Result<bool> {
+    let LogicalPlan::Aggregate(aggregate) = filter.input.as_ref() else {
+        return Ok(false);
+    };
+    let condition = filter.predicate.clone().transform_up(|expression| {
+        let Expr::Column(column) = &expression else {
+            return Ok(Transformed::no(expression));
+        };
+        let index = aggregate.schema.index_of_column(column)?;
+        let is_count = matches!(aggregate.aggr_expr.get(index).map(unalias),
+            Some(Expr::AggregateFunction(call)) if call.func.name() == "count");
+        let value = match is_count {
+            true => ScalarValue::Int64(Some(0)),
+            false => ScalarValue::try_from(aggregate.schema.field(index).data_type())?,
+        };
+        Ok(Transformed::yes(Expr::Literal(value, None)))
+    })?;
+    let simplifier = ExprSimplifier::new(SimplifyContext::default());
+    let schema = DFSchema::empty();
+    let coerced = simplifier.coerce(condition.data, &schema);
+    let value = coerced.and_then(|condition| simplifier.simplify(condition));
+    Ok(matches!(
+        value,
+        Ok(Expr::Literal(ScalarValue::Boolean(None | Some(false)), _))
+    ))
+}
+
+fn unalias(expression: &Expr) -> &Expr {
+    match expression {
+        Expr::Alias(alias) => unalias(&alias.expr),
+        other => other,
     }
 }

@@ -6,15 +6,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, DictionaryArray, Int32Array, IntervalMonthDayNanoArray,
-};
-use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{
-    DataType, DurationMicrosecondType, Field, FieldRef, IntervalMonthDayNano, IntervalUnit, Schema,
-    SchemaRef, TimeUnit,
-};
-use arrow::error::ArrowError;
+use arrow::array::{Array, ArrayRef, DictionaryArray, Int32Array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
 use arrow_pg::datatypes::{
@@ -23,7 +17,7 @@ use arrow_pg::datatypes::{
 use arrow_pg::row_encoder::RowEncoder;
 use neurolake_query::datafusion::common::{ParamValues, ScalarValue};
 use neurolake_query::pg::{Parameter, type_modifier, without_number};
-use neurolake_query::spelling::{is_spelled, spell};
+use neurolake_query::spelling::{intervals, is_spelled, spell};
 use neurolake_query::{Error, Kind, Result};
 use pgwire::api::Type;
 use pgwire::api::portal::{Format, Portal};
@@ -241,23 +235,6 @@ const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 /// The encoder looks for nulls in all but intervals: they go into what it looks at.
 fn with_nulls() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(INTERVAL))
-}
-
-/// What two instants are apart has days.
-fn intervals(column: &ArrayRef) -> std::result::Result<ArrayRef, ArrowError> {
-    const DAY: i64 = 86_400_000_000;
-    if !matches!(column.data_type(), DataType::Duration(_)) {
-        return cast(column, &INTERVAL);
-    }
-    let apart = cast(column, &DataType::Duration(TimeUnit::Microsecond))?;
-    let apart = apart.as_primitive::<DurationMicrosecondType>().iter();
-    let intervals = apart.map(|apart| {
-        let apart = apart?;
-        // Far fewer than there are days.
-        let days = i32::try_from(apart / DAY).ok()?;
-        Some(IntervalMonthDayNano::new(0, days, apart % DAY * 1_000))
-    });
-    Ok(Arc::new(intervals.collect::<IntervalMonthDayNanoArray>()))
 }
 
 fn sent(field: &FieldRef, form: &Form) -> FieldRef {

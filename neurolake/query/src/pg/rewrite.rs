@@ -180,7 +180,7 @@ impl VisitorMut for Any {
         } = expression
             && let Expr::Interval(_) = inner.as_ref()
         {
-            *inner = Box::new(Expr::Nested(inner.clone()));
+            **inner = Expr::Nested(inner.clone());
         }
         part_from_what_follows(expression);
         if let Expr::CompoundFieldAccess { root, access_chain } = expression

@@ -177,7 +177,7 @@ impl Place<'_> {
                 false => value.eq(row),
             });
         }
-        let plan = &named(&subquery)?;
+        let plan = &named(&subquery, &value)?;
         let (qualifier, field) = plan.schema().qualified_field(0);
         let row = Expr::Column(Column::from((qualifier, field)));
         let outer = self.seen_from_inside(&value)?;
@@ -256,15 +256,26 @@ impl Place<'_> {
     }
 }
 
-/// The rows under a name of their own: the engine takes a column of a table for that of the same table
-/// outside, where both are called the same.
-fn named(subquery: &Subquery) -> Result<LogicalPlan> {
+/// The rows so that their columns are told from those of `value`: the engine takes two of one name, of the same
+/// table outside and inside, for one.
+fn named(subquery: &Subquery, value: &Expr) -> Result<LogicalPlan> {
     let plan = subquery.subquery.as_ref();
-    let column = Expr::Column(Column::from(plan.schema().qualified_field(0)));
-    LogicalPlanBuilder::from(plan.clone())
-        .project([column.alias("__row")])?
-        .alias("__rows")?
-        .build()
+    if subquery.outer_ref_columns.is_empty() {
+        let column = Expr::Column(Column::from(plan.schema().qualified_field(0)));
+        return LogicalPlanBuilder::from(plan.clone())
+            .project([column.alias("__row")])?
+            .alias("__rows")?
+            .build();
+    }
+    // Under another name the engine doesn't find what reads the statement around.
+    for column in value.column_refs() {
+        if plan.exists(|node| Ok(node.schema().has_column(column)))? {
+            return not_impl_err!(
+                "`{column}` is a column of the subquery as well; give the table another name there"
+            );
+        }
+    }
+    Ok(plan.clone())
 }
 
 fn subquery(plan: LogicalPlan) -> Subquery {

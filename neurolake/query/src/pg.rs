@@ -29,8 +29,6 @@ use datafusion::catalog::{CatalogProvider, MemoryCatalogProviderList, SchemaProv
 use datafusion::common::ParamValues;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::LogicalPlan;
-use datafusion::optimizer::Analyzer;
-use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::SessionContext;
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast;
@@ -331,13 +329,8 @@ impl Planned {
         let Plan::New(plan) = &self.plan else {
             return self.schema();
         };
-        let coerced = typed(plan.clone(), &types).and_then(|plan| {
-            // What a union or a `case` gives is only known then.
-            let options = self.state.config_options();
-            let rules = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]);
-            rules.execute_and_check(plan, options, |_, _| {})
-        });
-        match coerced {
+        let typed = typed(plan.clone(), &types).map_err(Error::from);
+        match typed.and_then(|plan| session::coerce(&self.state, plan)) {
             Ok(plan) => Arc::new(plan.schema().as_arrow().clone()),
             Err(_) => self.schema(),
         }

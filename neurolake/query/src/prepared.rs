@@ -37,14 +37,20 @@ impl Lake {
         Box::pin(async move {
             let bounds = Bounds::new(self.scope.shared.limits.deadline, None);
             let lake = self.session();
-            let (_, plan) = bounds.in_time(session::plan(&lake, sql)).await??;
+            let (state, plan) = bounds.in_time(session::plan(&lake, sql)).await??;
             let plan = match parameters {
                 Some(parameters) => session::with_parameters(plan, parameters)?,
                 None => plan,
             };
+            let parameters = parameters_of(&plan)?;
+            let plan = match session::coerce(&state, plan.clone()) {
+                Ok(plan) => plan,
+                // A parameter may have no type yet.
+                Err(_) => plan,
+            };
             Ok(Prepared {
                 schema: Arc::new(plan.schema().as_arrow().clone()),
-                parameters: parameters_of(&plan)?,
+                parameters,
             })
         })
     }

@@ -17,6 +17,8 @@ use datafusion::execution::{
     FunctionRegistry, SendableRecordBatchStream, SessionState, SessionStateBuilder,
 };
 use datafusion::logical_expr::{DescribeTable, LogicalPlan};
+use datafusion::optimizer::Analyzer;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use datafusion::sql::parser::{DFParserBuilder, Statement};
@@ -167,6 +169,12 @@ impl Lake {
             profile,
         })
     }
+}
+
+/// Decides on common types: only then it's known what a union or a `case` gives.
+pub(crate) fn coerce(state: &SessionState, plan: LogicalPlan) -> Result<LogicalPlan> {
+    let rules = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())]);
+    Ok(rules.execute_and_check(plan, state.config_options(), |_, _| {})?)
 }
 
 /// Makes a plan ready to run, and keeps it if that's possible.

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::ViewTable;
-use datafusion::optimizer::Analyzer;
-use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use neurolake_delta::At;
 use neurolake_model as model;
 
@@ -33,10 +31,7 @@ impl View {
         let (state, plan) = session::plan(&lake, query)
             .await
             .map_err(|error| blame(error, &name, scope))?;
-        // What a union or a `case` gives is only known now.
-        let plan = Analyzer::with_rules(vec![Arc::new(TypeCoercion::new())])
-            .execute_and_check(plan, state.config_options(), |_, _| {})
-            .map_err(|error| blame(error.into(), &name, scope))?;
+        let plan = session::coerce(&state, plan).map_err(|error| blame(error, &name, scope))?;
         if !is_repeatable(&plan) || !reads_only_tables(scope, &plan) {
             scope.pins.noted().changes();
         }
